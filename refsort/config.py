@@ -1,0 +1,167 @@
+"""Every setting, its default and its limits. Flag > REFSORT_* variable > config.yaml > default.
+
+`config.yaml` shows each key with its comment; the flags of the command line are these keys with dashes.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from refsort.errors import ConfigError
+from refsort.names import fold, unsafe_reason
+
+PREFIX = "REFSORT_"
+OTHER_VARIABLES = frozenset({"REFSORT_CONFIG", "REFSORT_SHARED", "REFSORT_DEBUG"})
+"""Variables of ours that are no settings."""
+
+
+class Folders(BaseModel):
+    """Names of the folders inside a dataset."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    references: str = "Clases"
+    arrivals: str = "Images"
+    sorted: str = "Dataset"
+    unsure: str = "Unsure"
+    unknown: str = "Unknown"
+    bad: str = "Bad"
+
+    @field_validator("*")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if reason := unsafe_reason(value):
+            raise ValueError(f"not a folder name, {reason}")
+        if value.startswith("."):
+            raise ValueError("a folder name may not begin with a dot")
+        return value
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Folders":
+        names = list(self.model_dump().values())
+        if len({fold(name) for name in names}) < len(names):
+            raise ValueError("two folders have the same name")
+        return self
+
+
+class Config(BaseModel):
+    """The settings of one run. Frozen; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str = Field("Tornillos", min_length=1, description="the dataset: a folder in data_dir")
+    mode: Literal["avg", "max", "prototype"] = Field("prototype", description="how classes are scored")
+    data_dir: Path = Field(Path("Data"), description="where the datasets lie")
+    encoder: str = Field("auto", min_length=1, description="auto, builtin, builtin-large, clip-ViT-B-32 or a folder")
+    action: Literal["move", "copy", "hardlink", "symlink"] = Field(
+        "move", description="what happens to a sorted picture"
+    )
+    unsure: Literal["move", "keep", "off"] = Field(
+        "move", description="unsure pictures: to Unsure/, stay, or sort anyway"
+    )
+    bad: Literal["move", "keep"] = Field("move", description="unreadable pictures: to Bad/, or stay")
+    min_score: float = Field(-1.0, ge=-1, le=1, description="a best score below this is unsure (cosine)")
+    min_margin: float = Field(0.0, ge=0, le=2, description="best minus second score below this is unsure")
+    batch_size: int = Field(16, ge=1, le=1024, description="pictures encoded at once")
+    threads: int = Field(0, ge=0, le=256, description="threads for decoding and encoding; 0: one per core")
+    max_pixels: int = Field(200_000_000, ge=1, description="larger pictures are refused before decoding")
+    max_bytes: int = Field(500_000_000, ge=1, description="larger files are refused before reading")
+    state_dir: Path | None = Field(None, description="elsewhere than in the dataset: journal, cache, reports")
+    folders: Folders = Folders()
+
+    @field_validator("dataset")
+    @classmethod
+    def _one_folder(cls, value: str) -> str:
+        if reason := unsafe_reason(value):
+            raise ValueError(f"not the name of a folder in data_dir, {reason}")
+        return value
+
+    @property
+    def dataset_path(self) -> Path:
+        return self.data_dir / self.dataset
+
+
+def load_config(
+    path: Path | None = None, flags: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None
+) -> Config:
+    """Merge file, environment and flags (None: not given) into a Config.
+
+    Without a path it is $REFSORT_CONFIG or ./config.yaml if there is one. Relative paths in the file count from the
+    file's folder, those in flags and variables from the working directory. Raises ConfigError listing every wrong key.
+    """
+    env = os.environ if env is None else env
+    if path is None and env.get("REFSORT_CONFIG"):
+        path = Path(env["REFSORT_CONFIG"])
+    if path is None and Path("config.yaml").is_file():
+        path = Path("config.yaml")
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for source, layer in (
+        (str(path), _from_file(path) if path else {}),
+        ("environment", _from_env(env)),
+        ("command line", {k: v for k, v in (flags or {}).items() if v is not None}),
+    ):
+        values.update(layer)
+        origin.update(dict.fromkeys(layer, source))
+    try:
+        return Config(**values)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_explain(e, origin) for e in error.errors())) from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold lines like 'dataset: Tornillos'")
+    values = {str(key): value for key, value in content.items() if value is not None}
+    for key in ("data_dir", "state_dir"):
+        if isinstance(values.get(key), str):
+            values[key] = path.resolve().parent / Path(values[key]).expanduser()
+    if isinstance(values.get("dataset"), int):
+        values["dataset"] = str(values["dataset"])
+    if values.get("unsure") is False:
+        values["unsure"] = "off"  # YAML 1.1 reads a bare off as false.
+    return values
+
+
+def _from_env(env: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for variable, text in env.items():
+        if not variable.startswith(PREFIX) or variable in OTHER_VARIABLES:
+            continue
+        key = variable[len(PREFIX) :].lower()
+        if key.startswith("folders_"):
+            values.setdefault("folders", {})[key[len("folders_") :]] = text
+        else:
+            values[key] = text
+    return values
+
+
+def _explain(error: Any, origin: Mapping[str, str]) -> str:
+    """One line: where, which key, what is wrong, what is near."""
+    keys = [str(part) for part in error["loc"]]
+    where = origin.get(keys[0], "settings")
+    name = ".".join(keys)
+    if where == "environment":
+        name = PREFIX + "_".join(keys).upper()
+    elif where == "command line":
+        name = "--" + "-".join(keys).replace("_", "-")
+    if error["type"] == "extra_forbidden":
+        known = Folders.model_fields if len(keys) > 1 else Config.model_fields
+        near = difflib.get_close_matches(keys[-1].lower().replace("-", "_"), known, n=1, cutoff=0.5)
+        hint = f"did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else f"known: {', '.join(known)}"
+        return f"{where}: unknown key {name}; {hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {name}: {message[0].lower()}{message[1:]} (it is {error['input']!r})"

@@ -1,0 +1,177 @@
+"""The folder contract of one dataset: where everything lies, which classes there are, what has arrived."""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from refsort.errors import DatasetError, EmptyClass
+from refsort.files.groups import Group, gather
+from refsort.names import check_class_name, check_distinct, is_litter, is_litter_folder, show
+
+PHRASES_FILE = "phrases.txt"
+
+
+@dataclass(frozen=True)
+class FolderNames:
+    """The names of the folders inside a dataset."""
+
+    references: str = "Clases"
+    arrivals: str = "Images"
+    sorted: str = "Dataset"
+    unsure: str = "Unsure"
+    unknown: str = "Unknown"
+    bad: str = "Bad"
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """What lies in the drop folder: groups in a fixed order, and what was passed over and why."""
+
+    groups: list[Group]
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """(path relative to the dataset, reason)."""
+
+
+class Dataset:
+    """One dataset on disk. Nothing here writes, except `prepare`."""
+
+    def __init__(self, root: Path, names: FolderNames | None = None, state_dir: Path | None = None) -> None:
+        self.root = root
+        self.names = names or FolderNames()
+        self.state = state_dir / root.name if state_dir else root / ".refsort"
+
+    @property
+    def name(self) -> str:
+        return self.root.name
+
+    def path(self, relative: str) -> Path:
+        """Absolute path of a path that is stored relative to the dataset, with forward slashes."""
+        return self.root / relative
+
+    def relative(self, path: Path | str) -> str:
+        """The stored form of a path inside the dataset."""
+        text = os.path.relpath(path, self.root)
+        return text.replace(os.sep, "/") if os.sep != "/" else text
+
+    def check(self) -> None:
+        """Raise DatasetError if the folders that sorting reads are missing."""
+        if not self.root.is_dir():
+            raise DatasetError(f"dataset folder {show(str(self.root))} does not exist{self._siblings()}")
+        for name in (self.names.references, self.names.arrivals):
+            if not (self.root / name).is_dir():
+                raise DatasetError(
+                    f"dataset {show(self.name)} has no folder {name}/; make {show(str(self.root / name))} "
+                    f"(see Data/README.md)"
+                )
+
+    def classes(self) -> list[str]:
+        """Class names in a fixed order. Raises UnsafeName or DatasetError before anything is touched."""
+        folder = self.root / self.names.references
+        names = []
+        for entry in os.scandir(folder):
+            if is_litter_folder(entry.name) or not entry.is_dir():
+                continue
+            check_class_name(entry.name)
+            if entry.is_symlink():
+                self._refuse_link_out(Path(entry.path))
+            names.append(entry.name)
+        names.sort()
+        check_distinct(names)
+        if not names:
+            raise DatasetError(
+                f"{show(str(folder))} holds no class: make a folder for each class and put a few pictures into it"
+            )
+        for name in names:
+            self.check_target(f"{self.names.sorted}/{name}")
+        return names
+
+    def references(self, class_name: str) -> list[str]:
+        """Relative paths of a class's reference files, sorted. Raises EmptyClass if there is none."""
+        folder = self.root / self.names.references / class_name
+        found = [
+            f"{self.names.references}/{class_name}/{entry.name}"
+            for entry in os.scandir(folder)
+            if entry.is_file(follow_symlinks=False) and not is_litter(entry.name) and entry.name != PHRASES_FILE
+        ]
+        if not found:
+            raise EmptyClass(
+                f"class {show(class_name)} has no reference picture: put a few into {show(str(folder))} "
+                f"or remove the folder"
+            )
+        return sorted(found)
+
+    def check_target(self, relative: str) -> None:
+        """Raise DatasetError if a folder that files would be moved into is no folder or a link out of the dataset."""
+        path = self.root / relative
+        if path.is_symlink():
+            self._refuse_link_out(path)
+        if path.exists() and not path.is_dir():
+            raise DatasetError(f"{show(str(path))} is no folder; pictures can't be moved there")
+
+    def arrivals(self) -> Arrivals:
+        """Everything below the drop folder, sub-folders too, gathered into groups. Links are never followed."""
+        groups: list[Group] = []
+        skipped: list[tuple[str, str]] = []
+        for folder, names in self._walk(self.names.arrivals, skipped):
+            groups.extend(gather(folder, names))
+        return Arrivals(groups, skipped)
+
+    def files(self, folder: str) -> Iterator[str]:
+        """Relative paths of all regular files below a folder of the dataset, hidden ones left out."""
+        for inner, names in self._walk(folder, []):
+            for name in names:
+                yield f"{inner}/{name}"
+
+    def _walk(self, top: str, skipped: list[tuple[str, str]]) -> Iterator[tuple[str, list[str]]]:
+        """(relative folder, sorted names of regular files), depth first in a fixed order."""
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            names: list[str] = []
+            inner: list[str] = []
+            try:
+                entries = sorted(os.scandir(self.root / folder), key=lambda e: e.name)
+            except OSError as error:
+                skipped.append((folder, f"can't be listed: {error.strerror or error}"))
+                continue
+            for entry in entries:
+                relative = f"{folder}/{entry.name}"
+                kind = _kind(entry)
+                if kind == "folder":
+                    if not is_litter_folder(entry.name):
+                        inner.append(relative)
+                elif is_litter(entry.name):
+                    continue
+                elif kind == "file":
+                    names.append(entry.name)
+                else:
+                    skipped.append((relative, f"{kind}: never followed"))
+            yield folder, names
+            waiting.extend(reversed(inner))
+
+    def _refuse_link_out(self, path: Path) -> None:
+        target = path.resolve()
+        if not target.is_relative_to(self.root.resolve()):
+            raise DatasetError(
+                f"{show(str(path))} is a link out of the dataset (to {show(str(target))}); "
+                f"put a real folder in its place"
+            )
+
+    def _siblings(self) -> str:
+        parent = self.root.parent
+        if not parent.is_dir():
+            return f" (and neither does {show(str(parent))}; set data_dir)"
+        others = sorted(e.name for e in os.scandir(parent) if e.is_dir() and not e.name.startswith("."))
+        return f"; there are: {', '.join(show(o) for o in others[:8])}" if others else "; 'refsort demo' makes one"
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    if entry.is_file(follow_symlinks=False):
+        return "file"
+    if entry.is_dir(follow_symlinks=False):
+        return "folder"
+    if entry.is_symlink():
+        return "symbolic link"
+    return "named pipe" if stat.S_ISFIFO(entry.stat(follow_symlinks=False).st_mode) else "device or socket"

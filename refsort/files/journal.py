@@ -1,0 +1,341 @@
+"""The journal: what was going to be done, what was done, and why. The truth for history, recovery and undo.
+
+An intent is committed before the first step of its move touches the disk, so whatever happens in between, the next
+start knows what to look for.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from refsort.errors import JournalError
+from refsort.files.identity import FileStat
+from refsort.names import from_bytes, show, to_bytes
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 30.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,                 -- sort | undo
+    started TEXT NOT NULL,              -- UTC, ISO-8601
+    ended TEXT,
+    action TEXT NOT NULL,
+    dry_run INTEGER NOT NULL DEFAULT 0,
+    undoes TEXT,                        -- what an undo took back, in words
+    settings TEXT NOT NULL,             -- JSON: encoder, mode, ...
+    summary TEXT                        -- JSON: the counts, once ended
+);
+CREATE TABLE IF NOT EXISTS moves (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    run INTEGER NOT NULL REFERENCES runs(id),
+    main INTEGER,                       -- id of the picture this file goes with; its own id for the picture
+    action TEXT NOT NULL,               -- move | copy | hardlink | symlink | remove
+    source BLOB NOT NULL,               -- relative to the dataset, forward slashes, bytes as the system has them
+    target BLOB NOT NULL,
+    sha256 BLOB NOT NULL,
+    dev INTEGER NOT NULL, ino INTEGER NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
+    nlink INTEGER NOT NULL,
+    target_dev INTEGER, target_ino INTEGER,   -- the file that we made at the target, known before it gets its name
+    state TEXT NOT NULL,                -- intent | done | rolled_back | failed | lost
+    note TEXT,
+    reverses INTEGER,                   -- the move that this one takes back
+    undone_by INTEGER,                  -- the move that took this one back
+    decision TEXT                       -- JSON, for pictures
+);
+CREATE INDEX IF NOT EXISTS moves_run ON moves(run);
+CREATE INDEX IF NOT EXISTS moves_open ON moves(state) WHERE state = 'intent';
+CREATE INDEX IF NOT EXISTS moves_source ON moves(source);
+CREATE INDEX IF NOT EXISTS moves_target ON moves(target);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One file's way from a source to a target; id 0 until the journal has given one."""
+
+    source: str
+    target: str
+    action: str
+    sha256: bytes
+    stat: FileStat
+    decision: dict[str, Any] | None = None
+    reverses: int | None = None
+    id: int = 0
+    run: int = 0
+    main: int = 0
+    state: str = "intent"
+    target_dev: int | None = None
+    target_ino: int | None = None
+    note: str | None = None
+    undone_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One sorting pass or undo, as the journal has it."""
+
+    id: int
+    kind: str
+    started: str
+    ended: str | None
+    action: str
+    dry_run: bool
+    undoes: str | None
+    settings: dict[str, Any]
+    summary: dict[str, Any] | None
+
+
+def now() -> str:
+    """UTC time, ISO-8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+class Journal:
+    """journal.db of one dataset."""
+
+    def __init__(self, path: Path, *, create: bool = True) -> None:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.exists():
+            raise JournalError(f"{show(str(path.parent.parent))} has no history yet: nothing was sorted here")
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+            self._db.row_factory = sqlite3.Row
+            self.wal = open_durably(self._db)
+            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
+            if version > SCHEMA_VERSION:
+                raise JournalError(f"{show(str(path))} was written by a newer refsort; update refsort")
+            if version < SCHEMA_VERSION:
+                self._db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise self._broken(error) from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    # -- runs
+
+    def begin_run(
+        self, kind: str, action: str, settings: dict[str, Any], *, dry_run: bool = False, undoes: str | None = None
+    ) -> int:
+        """Open a run and return its number."""
+        with self._transaction() as db:
+            cursor = db.execute(
+                "INSERT INTO runs(kind, started, action, dry_run, undoes, settings) VALUES (?,?,?,?,?,?)",
+                (kind, now(), action, dry_run, undoes, json.dumps(settings)),
+            )
+            return int(cursor.lastrowid or 0)
+
+    def end_run(self, run: int, summary: dict[str, Any]) -> None:
+        with self._transaction() as db:
+            db.execute("UPDATE runs SET ended=?, summary=? WHERE id=?", (now(), json.dumps(summary), run))
+
+    def runs(self, limit: int | None = None) -> list[RunRecord]:
+        """Newest first."""
+        rows = self._rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", (-1 if limit is None else limit,))
+        return [_run(row) for row in rows]
+
+    def run(self, number: int) -> RunRecord:
+        """Raises JournalError for a number that was never given."""
+        rows = self._rows("SELECT * FROM runs WHERE id=?", (number,))
+        if not rows:
+            raise JournalError(f"there is no run {number}; 'refsort history' lists them")
+        return _run(rows[0])
+
+    # -- moves
+
+    def intend(self, run: int, groups: list[list[Move]]) -> list[list[Move]]:
+        """Commit intents, one list per group of files that move together, the picture first. Returns them with ids."""
+        with self._transaction() as db:
+            written = []
+            for group in groups:
+                main = 0
+                members = []
+                for move in group:
+                    number = self._insert(db, replace(move, run=run, main=main))
+                    if not main:
+                        main = number
+                        db.execute("UPDATE moves SET main=id WHERE id=?", (number,))
+                    members.append(replace(move, id=number, run=run, main=main))
+                written.append(members)
+            return written
+
+    def _insert(self, db: sqlite3.Connection, m: Move) -> int:
+        cursor = db.execute(
+            "INSERT INTO moves(run, main, action, source, target, sha256, dev, ino, size, mtime_ns, nlink, state,"
+            " reverses, decision) VALUES (?,?,?,?,?,?,?,?,?,?,?,'intent',?,?)",
+            (
+                *(m.run, m.main, m.action, to_bytes(m.source), to_bytes(m.target), m.sha256),
+                *(m.stat.dev, m.stat.ino, m.stat.size, m.stat.mtime_ns, m.stat.nlink, m.reverses),
+                None if m.decision is None else json.dumps(m.decision),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def retarget(self, moves: list[Move]) -> None:
+        """Commit new targets of intents, before they are tried."""
+        with self._transaction() as db:
+            db.executemany("UPDATE moves SET target=? WHERE id=?", [(to_bytes(m.target), m.id) for m in moves])
+
+    def made(self, moves: Iterable[Move]) -> None:
+        """Commit which inodes are ours, before they get their final names."""
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE moves SET target_dev=?, target_ino=? WHERE id=?",
+                [(m.target_dev, m.target_ino, m.id) for m in moves],
+            )
+
+    def finish(self, ends: list[tuple[Move, str, str | None]]) -> None:
+        """Commit (move, state, note) for many; a done reversal marks what it took back."""
+        with self._transaction() as db:
+            for move, state, note in ends:
+                db.execute(
+                    "UPDATE moves SET state=?, note=?, target=?, target_dev=?, target_ino=? WHERE id=?",
+                    (state, note, to_bytes(move.target), move.target_dev, move.target_ino, move.id),
+                )
+                if state == "done" and move.reverses:
+                    db.execute("UPDATE moves SET undone_by=? WHERE id=?", (move.id, move.reverses))
+
+    def open_groups(self) -> list[list[Move]]:
+        """Groups with an intent that has no end, whole, in the order they were begun."""
+        rows = self._rows(
+            "SELECT * FROM moves WHERE main IN (SELECT main FROM moves WHERE state='intent') ORDER BY main, id"
+        )
+        groups: dict[int, list[Move]] = {}
+        for row in rows:
+            move = _move(row)
+            groups.setdefault(move.main, []).append(move)
+        return list(groups.values())
+
+    def standing(self, run: int) -> list[Move]:
+        """Moves of a run that were done and are not taken back, newest first."""
+        rows = self._rows("SELECT * FROM moves WHERE run=? AND state='done' ORDER BY id DESC", (run,))
+        return [_move(row) for row in rows if self._stands(row["undone_by"])]
+
+    def standing_at(self, path: str) -> list[Move]:
+        """Standing moves of sorting runs that left or reached a path, newest first."""
+        key = to_bytes(path)
+        rows = self._rows(
+            "SELECT m.* FROM moves m JOIN runs r ON r.id=m.run WHERE r.kind='sort' AND m.state='done'"
+            " AND (m.source=? OR m.target=?) ORDER BY m.id DESC",
+            (key, key),
+        )
+        return [_move(row) for row in rows if self._stands(row["undone_by"])]
+
+    def sorting_runs(self) -> list[int]:
+        """Numbers of the sorting runs that moved something, newest first."""
+        rows = self._rows(
+            "SELECT DISTINCT m.run AS run FROM moves m JOIN runs r ON r.id=m.run"
+            " WHERE r.kind='sort' AND m.state='done' ORDER BY m.run DESC"
+        )
+        return [row["run"] for row in rows]
+
+    def last_standing_run(self) -> int | None:
+        """The newest sorting run that still has something to take back."""
+        for run in self.sorting_runs():
+            rows = self._rows("SELECT undone_by FROM moves WHERE run=? AND state='done'", (run,))
+            if any(self._stands(row["undone_by"]) for row in rows):
+                return run
+        return None
+
+    def _stands(self, undone_by: int | None) -> bool:
+        """Whether a done move is in force: not taken back, or its taking back was itself taken back."""
+        if undone_by is None:
+            return True
+        return not self._stands(self._rows("SELECT undone_by FROM moves WHERE id=?", (undone_by,))[0]["undone_by"])
+
+    def placed(self, source: str, action: str) -> list[Move]:
+        """Standing copies or links that were made of a source."""
+        rows = self._rows(
+            "SELECT * FROM moves WHERE source=? AND action=? AND state='done'", (to_bytes(source), action)
+        )
+        return [_move(row) for row in rows if self._stands(row["undone_by"])]
+
+    def move(self, number: int) -> Move:
+        """One move by its id."""
+        return _move(self._rows("SELECT * FROM moves WHERE id=?", (number,))[0])
+
+    # -- plumbing
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._db
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise self._broken(error) from error
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        with self._lock:
+            try:
+                return self._db.execute(query, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._broken(error) from error
+
+    def _broken(self, error: sqlite3.Error) -> JournalError:
+        if (isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)) or "malformed" in str(error):
+            return JournalError(
+                f"{show(str(self.path))} is damaged ({error}). Pictures are safe. Move that file away and start again: "
+                f"what was sorted before can then no longer be undone by refsort"
+            )
+        return JournalError(
+            f"the journal {show(str(self.path))} can't be used: {error}. Nothing was moved without an entry in it; "
+            f"free some disk space or set state_dir to a writable folder"
+        )
+
+
+def open_durably(db: sqlite3.Connection) -> bool:
+    """Every commit reaches the disk before it returns. True if WAL is in force (it isn't on network file systems)."""
+    mode = str(db.execute("PRAGMA journal_mode=WAL").fetchone()[0]).lower()
+    if mode != "wal":
+        db.execute("PRAGMA journal_mode=DELETE")
+    db.execute("PRAGMA synchronous=FULL")
+    return mode == "wal"
+
+
+def _run(row: sqlite3.Row) -> RunRecord:
+    return RunRecord(
+        *(row["id"], row["kind"], row["started"], row["ended"], row["action"], bool(row["dry_run"]), row["undoes"]),
+        settings=json.loads(row["settings"]),
+        summary=json.loads(row["summary"]) if row["summary"] else None,
+    )
+
+
+def _move(row: sqlite3.Row) -> Move:
+    return Move(
+        source=from_bytes(row["source"]),
+        target=from_bytes(row["target"]),
+        action=row["action"],
+        sha256=row["sha256"],
+        stat=FileStat(row["dev"], row["ino"], row["size"], row["mtime_ns"], row["nlink"]),
+        decision=json.loads(row["decision"]) if row["decision"] else None,
+        reverses=row["reverses"],
+        id=row["id"],
+        run=row["run"],
+        main=row["main"],
+        state=row["state"],
+        target_dev=row["target_dev"],
+        target_ino=row["target_ino"],
+        note=row["note"],
+        undone_by=row["undone_by"],
+    )

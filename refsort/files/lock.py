@@ -1,0 +1,49 @@
+"""One writer per dataset. An advisory lock only: the rules of moving keep pictures safe even where it fails."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from refsort.errors import DatasetHeld
+from refsort.files.journal import now
+from refsort.names import show
+
+
+@contextmanager
+def hold(state: Path, purpose: str) -> Iterator[None]:
+    """Hold the dataset whose state folder this is. Raises DatasetHeld, saying who holds it."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "lock")
+    owner_file = state / "lock.json"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DatasetHeld(_who(owner_file, state)) from None
+    except (NotImplementedError, OSError):
+        # No locks on this file system. Moving stays safe without: names are claimed, never assumed.
+        yield
+        return
+    try:
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "purpose": purpose, "since": now()}
+        with contextlib.suppress(OSError):
+            owner_file.write_text(json.dumps(owner), encoding="utf-8")
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            owner_file.unlink()
+        lock.release()
+
+
+def _who(owner_file: Path, state: Path) -> str:
+    try:
+        owner = json.loads(owner_file.read_text(encoding="utf-8"))
+        who = f"'refsort {owner['purpose']}' (process {owner['pid']} on {owner['host']}, since {owner['since']})"
+    except (OSError, ValueError, KeyError):
+        who = "another process"
+    return f"{show(str(state.parent))} is being sorted by {who}; wait until it has finished or stop it"

@@ -1,0 +1,68 @@
+"""What the mover is asked for, and what it answers."""
+
+import errno
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from refsort.files.dataset import Dataset
+from refsort.files.identity import FileStat, hash_file, look
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of a request. Paths relative to the dataset."""
+
+    source: str
+    target: str
+    stat: FileStat
+    sha256: bytes
+    reverses: int | None = None
+    """Id of the move that this one takes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Files to be filed together: the picture first."""
+
+    members: tuple[Member, ...]
+    action: str
+    """move | copy | hardlink | symlink, and for taking copies back: remove | remove-link."""
+    decision: dict[str, Any] | None = None
+    stem: str = ""
+    """What the members' names begin with; a number goes behind it where a name is taken."""
+    exact: bool = False
+    """The target names must be these and no others."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request: done | changed | failed."""
+
+    request: Request
+    status: str = "done"
+    reason: str = ""
+    targets: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def member(
+    dataset: Dataset, source: str, target: str, known: tuple[FileStat, bytes] | None = None, reverses: int | None = None
+) -> Member:
+    """A file to be filed; its stat and hash are taken now unless they are known. Raises OSError if it is gone."""
+    if known is None:
+        path = dataset.path(source)
+        before = look(path)
+        if before is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+        known = before, hash_file(path)
+    return Member(source, target, *known, reverses)
+
+
+def words(error: Exception) -> str:
+    """An error in a few words for a person."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return "the disk is full"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return str(error)
