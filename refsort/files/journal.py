@@ -57,6 +57,10 @@ CREATE INDEX IF NOT EXISTS moves_target ON moves(target);
 """
 
 
+ABOUT_TO_MAKE = -1
+"""`target_ino` while an empty file that holds the target's name may or may not have been made yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Move:
     """One file's way from a source to a target; id 0 until the journal has given one."""
@@ -76,6 +80,13 @@ class Move:
     target_ino: int | None = None
     note: str | None = None
     undone_by: int | None = None
+
+
+def owned(move: Move, made: FileStat | None) -> Move:
+    """The move with the file that we made at its target; None: that file is about to be made."""
+    if made is None:
+        return replace(move, target_dev=0, target_ino=ABOUT_TO_MAKE)
+    return replace(move, target_dev=made.dev, target_ino=made.ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +196,9 @@ class Journal:
 
     def retarget(self, moves: list[Move]) -> None:
         """Commit new targets of intents, before they are tried."""
+        values = [(to_bytes(m.target), m.target_dev, m.target_ino, m.id) for m in moves]
         with self._transaction() as db:
-            db.executemany("UPDATE moves SET target=? WHERE id=?", [(to_bytes(m.target), m.id) for m in moves])
+            db.executemany("UPDATE moves SET target=?, target_dev=?, target_ino=? WHERE id=?", values)
 
     def made(self, moves: Iterable[Move]) -> None:
         """Commit which inodes are ours, before they get their final names."""

@@ -25,7 +25,7 @@ from refsort.files import claim
 from refsort.files.copying import copy_to_part, part_path
 from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, from_result, look
-from refsort.files.journal import Journal, Move
+from refsort.files.journal import Journal, Move, owned
 from refsort.files.leaving import leave
 from refsort.files.requests import Outcome, Request, words
 from refsort.files.taken import TakenNames
@@ -211,8 +211,8 @@ class Mover:
         else:
             filing.must_leave[position] = True
 
-    def _own(self, filing: _Filing, position: int, made: FileStat) -> None:
-        filing.moves[position] = replace(filing.moves[position], target_dev=made.dev, target_ino=made.ino)
+    def _own(self, filing: _Filing, position: int, made: FileStat | None) -> None:
+        filing.moves[position] = owned(filing.moves[position], made)
         self.journal.made([filing.moves[position]])
 
     def _copy_late(self, filing: _Filing, position: int) -> None:
@@ -228,7 +228,8 @@ class Mover:
         targets, filing.number = self.taken.choose(targets, filing.request.stem, after=filing.number)
         filing.outcome.targets = [self.dataset.relative(t) for t in targets]
         filing.moves = [
-            replace(move, target=target) for move, target in zip(filing.moves, filing.outcome.targets, strict=True)
+            replace(move if copied else replace(move, target_dev=None, target_ino=None), target=target)
+            for move, target, copied in zip(filing.moves, filing.outcome.targets, filing.copied, strict=True)
         ]
         self.journal.retarget(filing.moves)
 

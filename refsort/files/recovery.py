@@ -6,12 +6,12 @@ behind in a group that has moved on follow by a move of their own.
 
 import contextlib
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from refsort.files.copying import part_path
 from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, look
-from refsort.files.journal import Journal, Move
+from refsort.files.journal import ABOUT_TO_MAKE, Journal, Move, owned
 from refsort.files.leaving import bring_back, leave, leaving_path
 from refsort.files.taking import Changed, is_file, publish, take
 from refsort.names import show
@@ -89,9 +89,9 @@ class _Settling:
         if self.target_ours:
             return self._roll_back()
         if not self.source_gone:
+            self._drop_placeholder()
             if forward and self.move.action == "move":
                 return self._follow()
-            self._drop_placeholder()
             return "rolled_back", "interrupted before it began"
         if look(self.source) is not None:
             return "rolled_back", "its source changed"
@@ -131,8 +131,8 @@ class _Settling:
         except (OSError, Changed) as error:
             return "rolled_back", f"could not follow its picture: {error}"
 
-    def _own(self, made: FileStat) -> None:
-        self.move = replace(self.move, target_dev=made.dev, target_ino=made.ino)
+    def _own(self, made: FileStat | None) -> None:
+        self.move = owned(self.move, made)
         self.journal.made([self.move])
 
     def _drop_part(self) -> None:
@@ -141,7 +141,12 @@ class _Settling:
             self.part.unlink()
 
     def _drop_placeholder(self) -> None:
+        """An empty file that we made, or were about to make, to hold the target's name."""
         found = look(self.target)
-        ours = (self.move.target_dev, self.move.target_ino)
-        if found is not None and found.size == 0 and self.move.stat.size > 0 and (found.dev, found.ino) == ours:
+        if found is None or found.size or not self.move.stat.size:
+            return
+        if self.move.target_ino == ABOUT_TO_MAKE or (found.dev, found.ino) == (
+            self.move.target_dev,
+            self.move.target_ino,
+        ):
             self.target.unlink()

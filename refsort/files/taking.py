@@ -14,12 +14,13 @@ class Changed(Exception):
 
 
 def take(
-    source: Path, target: Path, expected: FileStat, sha256: bytes, before_replace: Callable[[FileStat], None]
+    source: Path, target: Path, expected: FileStat, sha256: bytes, before_replace: Callable[[FileStat | None], None]
 ) -> bool:
     """Give `source` the name `target`. True if the old name must still go (the file then has both).
 
-    `before_replace` is told of the empty file that holds the name where nothing better than a placeholder works, and
-    must make it known to recovery. Raises FileExistsError if the name is taken, Changed if another file came between.
+    Where nothing better works, an empty file of ours holds the name until the picture replaces it; `before_replace` is
+    told before (None) and after that file is made, and must make it known to recovery. Raises FileExistsError if the
+    name is taken, Changed if another file came between.
     """
     if claim.rename(source, target):
         _compare(source, target, expected, sha256)
@@ -27,6 +28,7 @@ def take(
     if claim.link(source, target):
         _compare(source, target, expected, sha256)
         return True
+    before_replace(None)
     before_replace(from_result(claim.placeholder(target)))
     try:
         os.replace(source, target)  # noqa: PTH105

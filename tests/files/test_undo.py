@@ -75,7 +75,9 @@ def test_a_file_renamed_or_moved_on_since_is_found_by_its_hash(tmp_path: Path) -
 
 
 def test_what_cannot_be_restored_is_listed_and_left(tmp_path: Path) -> None:
-    data = dataset_of(tmp_path / "D", {"Images": {n: n.encode() for n in ("edited", "deleted", "occupied", "promoted")}})
+    data = dataset_of(
+        tmp_path / "D", {"Images": {n: n.encode() for n in ("edited", "deleted", "occupied", "promoted")}}
+    )
     move_all(data)
     data.path("Dataset/a/edited").write_bytes(b"by hand")
     data.path("Dataset/a/deleted").unlink()
