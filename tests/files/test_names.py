@@ -6,13 +6,11 @@ from refsort.errors import UnsafeName
 from refsort.names import check_class_name, check_distinct, fold, from_bytes, is_litter, numbered, show, to_bytes
 
 
-@pytest.mark.parametrize(
-    "name",
-    (
-        ".hidden a.jpg.part b.CRDOWNLOAD c.tmp d.jpg~ e.download f.filepart g.!ut .~lock.x# ~$letter.docx Thumbs.db "
-        ".DS_Store desktop.ini"
-    ).split(),
-)
+LITTER = """.hidden a.jpg.part b.CRDOWNLOAD c.tmp d.jpg~ e.download f.filepart g.!ut .~lock.x# ~$letter.docx
+Thumbs.db .DS_Store desktop.ini"""
+
+
+@pytest.mark.parametrize("name", LITTER.split())
 def test_litter_is_never_touched(name: str) -> None:
     assert is_litter(name)
 

@@ -1,0 +1,103 @@
+"""The console: progress and words on standard error, the result on standard output."""
+
+import json as json_module
+import sys
+from collections import Counter
+from typing import TextIO
+
+from tqdm import tqdm
+
+from refsort.files.journal import RunRecord
+from refsort.names import show
+from refsort.sorting import Item, Run
+
+SHOWN = 8
+"""Failed and skipped files named on the console; the page has more."""
+
+
+class Console:
+    """Tells a person at a terminal. With `json` the last line of standard output is one object."""
+
+    def __init__(self, *, json: bool = False, out: TextIO | None = None) -> None:
+        self.json = json
+        self.out = out or (sys.stderr if json else sys.stdout)
+        self._bar: tqdm[None] | None = None
+        self._told: Counter[str] = Counter()
+
+    def message(self, text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
+
+    def stage(self, name: str, total: int) -> None:
+        self.close()
+        # disable=None: a bar only where standard error is a terminal.
+        self._bar = tqdm(total=total, desc=name, unit="img", file=sys.stderr, disable=None, leave=False)
+
+    def step(self) -> None:
+        if self._bar is not None:
+            self._bar.update()
+
+    def item(self, item: Item) -> None:
+        if item.kind not in ("failed", "skipped", "bad"):
+            return
+        self._told[item.kind] += 1
+        if self._told[item.kind] <= SHOWN:
+            self.message(f"{item.kind}: {show(item.path)}: {item.reason}")
+        elif self._told[item.kind] == SHOWN + 1:
+            self.message(f"{item.kind}: and more, see the report")
+
+    def end(self, run: Run) -> None:
+        self.close()
+        print(run_table(run), file=self.out)
+        if self.json:
+            print(json_module.dumps(run.as_dict()))
+
+    def close(self) -> None:
+        """Clear the progress bar."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def run_table(run: Run) -> str:
+    """The result of a run as a short table."""
+    would = "would be " if run.dry_run else ""
+    rows = [(show(name), count) for name, count in run.per_class.items()]
+    rows += [("unsure", run.unsure), ("bad", run.bad), ("failed", run.failed), ("skipped", run.skipped)]
+    width = max(len(name) for name, _ in rows)
+    handled = run.sorted + run.unsure + run.bad
+    head = f"{show(run.dataset)}: {handled} pictures in {run.seconds:.1f} s ({run.images_per_second:.0f}/s)"
+    lines = [f"{head}, encoder {show(run.encoder)}, mode {run.mode}", ""]
+    lines += [f"  {name:<{width}}  {count:>7}" for name, count in rows[: len(run.per_class)]]
+    lines.append(f"  {'':-<{width}}  {'':->7}")
+    lines.append(f"  {would + _verb(run.action):<{width}}  {run.sorted:>7}")
+    lines += [f"  {name:<{width}}  {count:>7}" for name, count in rows[len(run.per_class) :] if count]
+    lines.append("")
+    if run.report:
+        lines.append(f"report:  {show(run.report)}")
+    if run.run is not None and handled:
+        lines.append(f"undo:    refsort undo {run.run} --dataset {show(run.dataset)}")
+    return "\n".join(lines)
+
+
+def _verb(action: str) -> str:
+    return {"move": "sorted", "copy": "copied", "hardlink": "linked", "symlink": "linked"}[action]
+
+
+def history_table(records: list[RunRecord]) -> str:
+    """Runs as a table, newest first."""
+    if not records:
+        return "no runs yet"
+    lines = [f"{'run':>4}  {'started (UTC)':20}  {'what':9}  result"]
+    for record in records:
+        what = record.action if record.kind == "sort" else "undo"
+        lines.append(f"{record.id:>4}  {record.started:20}  {what:9}  {_result(record)}")
+    return "\n".join(lines)
+
+
+def _result(record: RunRecord) -> str:
+    if record.summary is None:
+        return "interrupted"
+    if record.kind == "undo":
+        return f"{record.summary['restored']} files of {show(record.undoes or '')} back, {record.summary['left']} left"
+    counts = [f"{record.summary[key]} {key}" for key in ("sorted", "unsure", "bad", "failed", "skipped")]
+    return ", ".join(c for c in counts if not c.startswith("0 ")) or "nothing to do"

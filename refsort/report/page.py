@@ -1,0 +1,161 @@
+"""The run's page: one self-contained HTML file that shows what happened and why."""
+
+import base64
+import heapq
+import io
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from refsort.config import Config
+from refsort.errors import BadPicture
+from refsort.files.dataset import Dataset
+from refsort.files.journal import now
+from refsort.images import read_picture
+from refsort.names import show
+from refsort.report.histogram import Histogram
+from refsort.sorting import Item, Run
+
+THUMBNAIL_SIDE = 144
+"""Pixels of a thumbnail's longer edge."""
+PICTURES = 192
+"""Thumbnails of sorted pictures on a page, shared out among the classes; at least PER_CLASS[0] each."""
+PER_CLASS = (3, 18)
+UNSURE = 60
+NAMED = 300
+"""Bad, failed and skipped files listed by name."""
+
+
+@dataclass(slots=True)
+class _Shown:
+    """One picture on the page."""
+
+    item: Item
+    thumbnail: str = ""
+
+
+@dataclass(slots=True)
+class _Sample:
+    """The pictures of one class that are worth a look: those with the smallest lead."""
+
+    size: int
+    total: int = 0
+    heap: list[tuple[float, int, _Shown]] = field(default_factory=list)
+
+    def add(self, item: Item, order: int) -> None:
+        self.total += 1
+        lead = item.decision.margin if item.decision and item.decision.margin is not None else 2.0
+        heapq.heappush(self.heap, (-lead, -order, _Shown(item)))
+        if len(self.heap) > self.size:
+            heapq.heappop(self.heap)
+
+    def pictures(self) -> list[_Shown]:
+        """Smallest lead first."""
+        return [shown for _, _, shown in sorted(self.heap, key=lambda entry: (-entry[0], -entry[1]))]
+
+
+class Page:
+    """A reporter that writes the run's page at the end. Holds a bounded sample, whatever the size of the run."""
+
+    def __init__(self, dataset: Dataset, config: Config) -> None:
+        self.dataset = dataset
+        self.config = config
+        self.messages: list[str] = []
+        self.samples: dict[str, _Sample] = {}
+        self.unsure = _Sample(UNSURE)
+        self.named: dict[str, list[Item]] = defaultdict(list)
+        self.histogram = Histogram()
+        self._order = count()
+
+    def message(self, text: str) -> None:
+        if len(self.messages) < NAMED:
+            self.messages.append(text)
+
+    def stage(self, name: str, total: int) -> None:
+        pass
+
+    def step(self) -> None:
+        pass
+
+    def item(self, item: Item) -> None:
+        if item.decision is not None:
+            self.histogram.add(item.decision.score, sure=item.kind == "sorted")
+        if item.kind == "sorted" and item.decision is not None:
+            sample = self.samples.setdefault(item.decision.class_name, _Sample(PER_CLASS[1]))
+            sample.add(item, next(self._order))
+        elif item.kind == "unsure":
+            self.unsure.add(item, next(self._order))
+        elif len(self.named[item.kind]) < NAMED:
+            self.named[item.kind].append(item)
+
+    def end(self, run: Run) -> None:
+        """Write the page and put its path into `run.report`; a full disk costs the page, not the run."""
+        name = f"run-{run.run}" if run.run is not None else time.strftime("dry-run-%Y%m%d-%H%M%S", time.gmtime())
+        path = self.dataset.state / "reports" / f"{name}.html"
+        try:
+            html = self._render(run)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(html, encoding="utf-8")
+        except OSError as error:
+            self.message(f"the report could not be written: {error}")
+            return
+        run.report = str(path)
+
+    def _render(self, run: Run) -> str:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        classes = self._classes(run)
+        pictures = [shown for _, _, sample in classes for shown in sample] + self.unsure.pictures()
+        with ThreadPoolExecutor() as pool:
+            for shown, thumbnail in zip(pictures, pool.map(self._thumbnail, pictures), strict=True):
+                shown.thumbnail = thumbnail
+        environment = Environment(
+            loader=PackageLoader("refsort.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        )
+        environment.filters["show"] = show
+        return environment.get_template("run.html.j2").render(
+            run=run,
+            written=now(),
+            classes=classes,
+            unsure=self.unsure.pictures(),
+            named={kind: self.named[kind] for kind in ("bad", "failed", "skipped")},
+            histogram=self.histogram.svg(),
+            messages=self.messages,
+            settings=self._settings(),
+            folders=self.dataset.names,
+        )
+
+    def _classes(self, run: Run) -> list[tuple[str, int, list[_Shown]]]:
+        """(class, number of pictures, the sample that is shown), in the order of the run."""
+        size = min(max(PICTURES // max(len(run.per_class), 1), PER_CLASS[0]), PER_CLASS[1])
+        rows = []
+        for name, total in run.per_class.items():
+            sample = self.samples.get(name)
+            rows.append((name, total, sample.pictures()[:size] if sample else []))
+        return rows
+
+    def _settings(self) -> dict[str, Any]:
+        settings = self.config.model_dump(mode="json")
+        settings.pop("folders")
+        return {key: value for key, value in settings.items() if value is not None}
+
+    def _thumbnail(self, shown: _Shown) -> str:
+        """A data URL, or nothing if the picture has gone meanwhile."""
+        from PIL import Image
+
+        for place in (shown.item.target, shown.item.path):
+            path: Path = self.dataset.path(place or shown.item.path)
+            try:
+                rgb = read_picture(path.read_bytes(), side=THUMBNAIL_SIDE, max_pixels=self.config.max_pixels)
+            except (OSError, BadPicture):
+                continue
+            image = Image.fromarray(rgb)
+            image.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=72)
+            return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+        return ""

@@ -1,0 +1,125 @@
+"""One pass over the drop folder: each arrival is decided and filed, in batches."""
+
+from refsort.config import Config
+from refsort.decide import Rule, Scorer, decide
+from refsort.files.dataset import Dataset
+from refsort.files.groups import Group
+from refsort.files.identity import FileStat
+from refsort.files.journal import Journal
+from refsort.files.moving import Mover
+from refsort.files.preview import Preview
+from refsort.files.requests import Outcome, Request, member, words
+from refsort.sorting.embedding import Embedded, Embedder
+from refsort.sorting.events import Item, Kind, Reporter, Run
+
+FILE_BATCH = 256
+"""Groups filed per commit of the journal: a commit costs a flush to the disk, 256 share it."""
+
+
+class Pass:
+    """Deals with everything that has arrived in one dataset. Without a run number in `run` nothing is moved."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataset: Dataset,
+        journal: Journal | None,
+        embedder: Embedder,
+        scorer: Scorer,
+        classes: list[str],
+        run: Run,
+        reporter: Reporter,
+    ) -> None:
+        self.config = config
+        self.dataset = dataset
+        self.journal = journal
+        self.embedder = embedder
+        self.scorer = scorer
+        self.classes = classes
+        self.run = run
+        self.reporter = reporter
+        self.rule = Rule(config.min_score, config.min_margin, abstain=config.unsure != "off")
+        self.pending: list[tuple[Item, Request]] = []
+        if journal is None or run.run is None:
+            self.file = Preview(dataset).file
+        else:
+            mover, number = Mover(dataset, journal), run.run
+            self.file = lambda requests: mover.file(number, requests)
+
+    def sort_all(self) -> None:
+        arrivals = self.dataset.arrivals()
+        for path, reason in arrivals.skipped:
+            self._tell(Item(path, "skipped", reason=reason))
+        self.reporter.stage("pictures", len(arrivals.groups))
+        found = self.embedder.stream(group.path for group in arrivals.groups)
+        for group, embedded in zip(arrivals.groups, found, strict=True):
+            self._deal_with(group, embedded)
+            self.reporter.step()
+        self._file_pending()
+
+    def _deal_with(self, group: Group, found: Embedded) -> None:
+        if found.state == "ok" and found.vector is not None:
+            decision = decide(self.scorer.scores(found.vector[None]), self.classes, self.rule)[0]
+            if decision.verdict == "sure":
+                item = Item(group.path, "sorted", decision=decision)
+                self._plan(group, found, item, f"{self.dataset.names.sorted}/{decision.class_name}")
+            else:
+                item = Item(group.path, "unsure", decision=decision, reason=decision.reason)
+                stays = self.config.unsure == "keep"
+                self._plan(group, found, item, None if stays else self.dataset.names.unsure)
+        elif found.state == "bad":
+            item = Item(group.path, "bad", reason=found.reason)
+            self._plan(group, found, item, None if self.config.bad == "keep" else self.dataset.names.bad)
+        elif found.state == "unreadable":
+            self._tell(Item(group.path, "failed", reason=found.reason))
+        else:
+            self._tell(Item(group.path, "skipped", reason=found.reason))
+
+    def _plan(self, group: Group, found: Embedded, item: Item, folder: str | None) -> None:
+        """Put a group on the list of what is filed next; without a folder it stays."""
+        if folder is None:
+            self._tell(item)
+            return
+        assert found.stat is not None
+        if self._already_placed(group.path, found.stat, found.sha256):
+            self._tell(Item(group.path, "skipped", reason=f"{self.config.action} was made by an earlier run"))
+            return
+        try:
+            members = [member(self.dataset, group.path, f"{folder}/{group.main}", (found.stat, found.sha256))]
+            for name in group.others:
+                members.append(member(self.dataset, f"{group.folder}/{name}", f"{folder}/{name}"))
+        except OSError as error:
+            self._tell(Item(group.path, "failed", reason=f"a file that goes with it can't be read: {words(error)}"))
+            return
+        decision = item.decision.as_dict() if item.decision else {"verdict": item.kind, "reason": item.reason}
+        self.pending.append((item, Request(tuple(members), self.config.action, decision, stem=group.stem)))
+        if len(self.pending) >= FILE_BATCH:
+            self._file_pending()
+
+    def _already_placed(self, path: str, stat: FileStat, sha256: bytes) -> bool:
+        """Whether an earlier run has already copied or linked this very picture."""
+        if self.config.action == "move" or self.journal is None:
+            return False
+        return any(
+            m.sha256 == sha256 and self.dataset.path(m.target).exists()
+            for m in self.journal.placed(path, self.config.action)
+        )
+
+    def _file_pending(self) -> None:
+        pending, self.pending = self.pending, []
+        outcomes = self.file([request for _, request in pending])
+        for (item, _), outcome in zip(pending, outcomes, strict=True):
+            self._tell(_filed(item, outcome))
+
+    def _tell(self, item: Item) -> None:
+        self.run.count(item)
+        self.reporter.item(item)
+
+
+def _filed(item: Item, outcome: Outcome) -> Item:
+    """The item as it turned out."""
+    if outcome.status == "done":
+        reason = "; ".join(part for part in (item.reason, *outcome.notes) if part)
+        return Item(item.path, item.kind, outcome.targets[0], item.decision, reason)
+    kind: Kind = "failed" if outcome.status == "failed" else "skipped"
+    return Item(item.path, kind, None, item.decision, outcome.reason)
