@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> int:
         return code
     if command == "test":
         return run([str(PYTHON), "-m", "pytest", *rest], {"REFSORT_CONFIG": None}, cwd=ROOT)
-    settings = {} if "REFSORT_CONFIG" in os.environ else {"REFSORT_CONFIG": str(ROOT / "config.yaml")}
+    settings = {"REFSORT_PROGRAM": f"{Path(sys.executable).stem} {Path(sys.argv[0])}"}
+    if "REFSORT_CONFIG" not in os.environ:
+        settings["REFSORT_CONFIG"] = str(ROOT / "config.yaml")
     return run([str(PYTHON), "-m", "refsort", *arguments], settings)
 
 

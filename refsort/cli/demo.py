@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     args.dataset = args.dataset or (f"demo-{args.photos.resolve().name}" if args.photos else RENDERED)
     args.encoder = args.encoder or "builtin"
     config = config_from(args)
-    console = Console(out=words)
+    console = Console(config, out=words)
     sorter = Sorter(config, console)
     truth = prepare(sorter, args.photos, args.references, args.seed)
     kind = "rendered by this program, not photographed" if truth.rendered else "copies of labelled photographs"

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = config_from(args)
     sorter = Sorter(config)
-    console = Console(json=args.json)
+    console = Console(config, json=args.json)
     sorter.reporter = console if args.no_report else Reporters(Page(sorter.dataset, config), console)
     result = sorter.sort(dry_run=args.dry_run)
     return 1 if result.failed else 0

@@ -21,11 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Undo. Exit code 1 if something had to stay."""
     from refsort.names import show
-    from refsort.report import Console
+    from refsort.report import Console, command
     from refsort.sorting import Sorter
 
     config = config_from(args)
-    console = Console(json=args.json)
+    console = Console(config, json=args.json)
     result = Sorter(config, console).undo(args.run, args.class_name, args.file)
     console.close()
     for path, reason in result.left:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     words = sys.stderr if args.json else sys.stdout
     print(f"{result.restored} files are back where they came from ({show(result.undoes)})", file=words)
     if result.restored:
-        print(f"to take that back: refsort undo {result.run} --dataset {show(config.dataset)}", file=words)
+        print(f"to take that back: {show(command(config, 'undo', str(result.run)))}", file=words)
     if args.json:
         left = [{"path": show(path), "reason": reason} for path, reason in result.left]
         done = {"run": result.run, "undoes": result.undoes, "restored": result.restored, "left": left}

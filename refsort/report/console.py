@@ -3,12 +3,14 @@
 import json as json_module
 import sys
 from collections import Counter
-from typing import TextIO
+from typing import Never, TextIO
 
 from tqdm import tqdm
 
+from refsort.config import Config
 from refsort.files.journal import RunRecord
 from refsort.names import show
+from refsort.report.hints import command
 from refsort.sorting import Item, Run
 
 SHOWN = 8
@@ -18,10 +20,11 @@ SHOWN = 8
 class Console:
     """Tells a person at a terminal. With `json` the last line of standard output is one object."""
 
-    def __init__(self, *, json: bool = False, out: TextIO | None = None) -> None:
+    def __init__(self, config: Config, *, json: bool = False, out: TextIO | None = None) -> None:
+        self.config = config
         self.json = json
         self.out = out or (sys.stderr if json else sys.stdout)
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[Never] | None = None
         self._told: Counter[str] = Counter()
 
     def message(self, text: str) -> None:
@@ -47,7 +50,7 @@ class Console:
 
     def end(self, run: Run) -> None:
         self.close()
-        print(run_table(run), file=self.out)
+        print(run_table(run, self.config), file=self.out)
         if self.json:
             print(json_module.dumps(run.as_dict()))
 
@@ -58,7 +61,7 @@ class Console:
             self._bar = None
 
 
-def run_table(run: Run) -> str:
+def run_table(run: Run, config: Config) -> str:
     """The result of a run as a short table."""
     would = "would be " if run.dry_run else ""
     rows = [(show(name), count) for name, count in run.per_class.items()]
@@ -75,7 +78,7 @@ def run_table(run: Run) -> str:
     if run.report:
         lines.append(f"report:  {show(run.report)}")
     if run.run is not None and handled:
-        lines.append(f"undo:    refsort undo {run.run} --dataset {show(run.dataset)}")
+        lines.append(f"undo:    {show(command(config, 'undo', str(run.run)))}")
     return "\n".join(lines)
 
 

@@ -51,7 +51,7 @@ def _packages() -> Iterator[Finding]:
             yield Finding("ok", name, importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
             if name in OPTIONAL:
-                yield Finding("note", name, "not installed; only clip-ViT-B-32 needs it: pip install 'refsort[clip]'")
+                yield Finding("note", name, "not installed; only clip-ViT-B-32 needs it: python3 run.py install clip")
             else:
                 yield Finding("problem", name, f"not installed: pip install {name}")
 

@@ -17,6 +17,7 @@ from refsort.files.dataset import Dataset
 from refsort.files.journal import now
 from refsort.images import read_picture
 from refsort.names import show
+from refsort.report.hints import command
 from refsort.report.histogram import Histogram
 from refsort.sorting import Item, Run
 
@@ -127,6 +128,7 @@ class Page:
             messages=self.messages,
             settings=self._settings(),
             folders=self.dataset.names,
+            undo=show(command(self.config, "undo", str(run.run))),
         )
 
     def _classes(self, run: Run) -> list[tuple[str, int, list[_Shown]]]:
