@@ -20,6 +20,7 @@ from refsort.files.cache import Cache
 from refsort.files.dataset import Dataset
 from refsort.sorting.embedding import Embedder, Limits
 
+MARGINS = (0.0, 0.01, 0.02, 0.03, 0.05, 0.08, 0.1)
 Vectors = NDArray[np.float32]
 Labels = NDArray[np.intp]
 
@@ -55,8 +56,33 @@ def mean_class_accuracy(mode: str, vectors: Vectors, labels: Labels, chosen: NDA
     return float(np.mean([right[labels[~chosen] == c].mean() for c in range(classes)]))
 
 
+def margins(vectors: Vectors, labels: Labels, references: int, seed: int) -> NDArray[np.float64]:
+    """What cuts on the margin do, `prototype`, with a fifth of the classes left out so that their pictures are strays.
+
+    Rows along MARGINS: share of members moved, share wrong among those, share of strays moved (NaN: no strays).
+    """
+    rng = np.random.default_rng(seed)
+    classes = int(labels.max()) + 1
+    chosen = draw(labels, references, rng)
+    out = rng.choice(classes, classes // 5, replace=False)
+    kept = np.setdiff1d(np.arange(classes), out)
+    known = chosen & np.isin(labels, kept)
+    scorer = fit("prototype", vectors[known], np.searchsorted(kept, labels[known]).astype(np.intp), len(kept))
+    scores = scorer.scores(vectors[~chosen])
+    best = np.sort(scores, axis=1)
+    lead = best[:, -1] - best[:, -2]
+    stray = np.isin(labels[~chosen], out)
+    right = kept[scores.argmax(axis=1)] == labels[~chosen]
+    rows = []
+    for margin in MARGINS:
+        moved = lead >= margin
+        wrong = float(np.mean(~right[moved & ~stray])) if (moved & ~stray).any() else 0.0
+        rows.append([moved[~stray].mean(), wrong, moved[stray].mean() if stray.any() else np.nan])
+    return np.asarray(rows)
+
+
 def main() -> None:
-    """Print a table for each encoder."""
+    """Print the tables of each encoder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path)
     parser.add_argument("--encoders", nargs="+", default=["builtin", "builtin-large"])
@@ -81,6 +107,19 @@ def main() -> None:
                 rows = [*results, np.mean(results, axis=0).tolist()]
                 cells = "".join(f"{f'{np.mean(r):.1f} ± {np.std(r):.1f}':>14}" for r in rows)
                 print(f"{references:>10}  {mode:10}{cells}")
+        for references in args.references:
+            print(f"\ncuts on the margin, prototype, {references} references, mean over the sets, in %")
+            tables = [
+                margins(vectors, labels, references, seed)
+                for vectors, labels in embedded.values()
+                for seed in range(args.draws)
+                if labels.max() > 0
+            ]
+            for margin, row in zip(MARGINS, np.nanmean(tables, axis=0), strict=True):
+                moved, wrong, strays = 100 * row
+                print(
+                    f"  {margin:.2f}: {moved:.1f} of members moved, {wrong:.1f} of these wrong, {strays:.1f} of strays moved"
+                )
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def choose(name: str, pinned: str | None = None) -> Choice:
     from refsort.encoders import sentence_transformers as clip
 
     if not clip.installed():
-        return Choice("builtin", f"encoder: builtin. {CLIP} is not installed: pip install 'refsort[clip]' adds it")
+        return Choice("builtin", f"encoder: builtin. {CLIP} is not installed: 'python3 run.py install clip' adds it")
     if clip.is_cached(CLIP):
         return Choice(CLIP, f"encoder: {CLIP} (found on this machine)")
     if clip.can_be_fetched():
@@ -66,7 +66,7 @@ def overview() -> list[Row]:
     rows = [Row(name, True, ABOUT[name]) for name in BUILTIN]
     about = "OpenAI CLIP, pictures and phrases, 512 dimensions"
     if not clip.installed():
-        return [*rows, Row(CLIP, False, f"{about}; pip install 'refsort[clip]' adds what it needs")]
+        return [*rows, Row(CLIP, False, f"{about}; 'python3 run.py install clip' adds what it needs")]
     if clip.is_cached(CLIP):
         return [*rows, Row(CLIP, True, f"{about}; on this machine")]
     reach = "is fetched at first use (600 MB)" if clip.can_be_fetched() else "can't be fetched now; a folder works too"

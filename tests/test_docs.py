@@ -1,0 +1,93 @@
+"""The docs say what is true: every command, setting and picture they name exists, and the README's commands run."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import refsort.cli
+from refsort.config import Config
+from refsort.decide import SCORERS
+
+ROOT = Path(__file__).resolve().parents[1]
+READMES = ("README.md", "README.es.md")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_command_and_scorer_is_described(name: str) -> None:
+    text = text_of(name)
+    for command in refsort.cli.COMMANDS:
+        assert f"`refsort {command}" in text
+    for mode in SCORERS:
+        assert f"`{mode}`" in text
+
+
+@pytest.mark.parametrize("name", [*READMES, "CONTRIBUTING.md", "Data/README.md"])
+def test_every_local_link_and_picture_exists(name: str) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", text_of(name)):
+        if "://" not in target:
+            assert (ROOT / name).parent.joinpath(target).exists(), target
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_every_flag_in_the_readme_is_known(name: str) -> None:
+    known = {f"--{key.replace('_', '-')}" for key in Config.model_fields}
+    known |= {"--dry-run", "--json", "--class", "--file", "--photos", "--help", "--no-report"}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known
+
+
+def commands(name: str) -> list[str]:
+    """The lines of the README's code blocks that start with run.py or classify_images.py."""
+    blocks = re.findall(r"```(?:sh)?\n(.*?)```", text_of(name), flags=re.DOTALL)
+    lines = [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("python3 run.py", "python classify_images.py"))]
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_the_readmes_commands_run_as_they_stand(name: str, tmp_path: Path) -> None:
+    """In a copy of the project, on the dataset that the README makes; the suite itself is not run within itself."""
+    copy = tmp_path / "refsort"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", ".*_cache", "tests", "Tornillos"))
+    link_environment(copy)
+    labelled = tmp_path / "home" / "Pictures" / "labelled"
+    demo = run("python3 run.py demo", copy, tmp_path)
+    assert demo.returncode == 0, demo.stderr
+    made = copy / "Data" / "Tornillos"
+    shutil.copytree(made / "Clases", labelled)
+    fruit = copy / "Data" / "Frutas"
+    for own, source in (("limón", "tuerca"), ("naranja", "arandela")):
+        shutil.copytree(made / "Clases" / source, fruit / "Clases" / own)
+    (fruit / "Images").mkdir()
+    for path in sorted((made / "Dataset" / "tuerca").iterdir()):
+        shutil.copy(path, fruit / "Images" / "IMG_0012.jpg" if path.name else path)
+    ran = 0
+    for line in commands(name):
+        if re.match(r"python3 run.py (test|demo$|install)", line):
+            continue
+        done = run(line.replace("--photos ~", f"--photos {tmp_path / 'home'} --references 3").strip(), copy, tmp_path)
+        # After the first undo there is nothing left for the other two examples of it: they must say so.
+        assert done.returncode == 0 or (" undo " in line and "undo" in done.stderr), f"{line}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        ran += 1
+    assert ran >= 5
+
+
+def link_environment(copy: Path) -> None:
+    """The copy's .venv is the one that runs this test, so that nothing is installed again."""
+    if not (ROOT / ".venv").is_dir() or Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
+        pytest.skip("the tests do not run in the project's own .venv")
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+
+
+def run(line: str, copy: Path, home: Path) -> "subprocess.CompletedProcess[str]":
+    words = line.split()
+    words[0] = sys.executable
+    env = {"HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+    return subprocess.run(words, cwd=copy, env=env, capture_output=True, text=True, timeout=200, check=False)
