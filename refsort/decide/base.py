@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Wide = NDArray[np.float64]
 Labels = NDArray[np.intp]
 
 
@@ -34,21 +35,20 @@ def check_vectors(vectors: Floats) -> None:
         raise ValueError("a vector is zero")
 
 
-def class_means(vectors: Floats, labels: Labels, classes: int) -> Floats:
-    """float32[c, d]: the mean reference of each class, not normalised. Sums in float64, so order hardly matters."""
+def class_means(vectors: Floats, labels: Labels, classes: int) -> Wide:
+    """float64[c, d]: the mean reference of each class, not normalised."""
     sums = np.zeros((classes, vectors.shape[1]), dtype=np.float64)
     np.add.at(sums, labels, vectors.astype(np.float64))
-    return np.asarray(sums / np.bincount(labels, minlength=classes)[:, None], dtype=np.float32)
+    return np.asarray(sums / np.bincount(labels, minlength=classes)[:, None])
 
 
-def product(vectors: Floats, matrix: Floats) -> Floats:
+def product(vectors: Floats, matrix: Wide) -> Floats:
     """vectors[m, d] · matrix[c, d]ᵀ, each row by itself, in float64 and rounded to float32.
 
     A product of the whole batch in float32 would be faster, but there the last bits depend on how many rows came along
     and on where a reference stands, and that would decide ties: two equal references must score the same.
     """
-    wide = matrix.astype(np.float64)
     result = np.empty((len(vectors), len(matrix)), dtype=np.float32)
     for row, vector in enumerate(vectors):
-        result[row] = wide @ vector.astype(np.float64)
+        result[row] = matrix @ vector.astype(np.float64)
     return result

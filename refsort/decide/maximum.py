@@ -10,7 +10,7 @@ class Maximum:
 
     def __init__(self, vectors: Floats, labels: Labels, classes: int) -> None:
         order = np.argsort(labels, kind="stable")
-        self._references = np.ascontiguousarray(vectors[order])
+        self._references = vectors[order].astype(np.float64)
         counts = np.bincount(labels, minlength=classes)
         self._starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
 

@@ -2,17 +2,17 @@
 
 import numpy as np
 
-from refsort.decide.base import Floats, Labels, class_means, product
+from refsort.decide.base import Floats, Labels, Wide, class_means, product
 
 
-def prototypes(vectors: Floats, labels: Labels, classes: int) -> Floats:
-    """Mean reference vector of each class, L2-normalised: float32[c, d].
+def prototypes(vectors: Floats, labels: Labels, classes: int) -> Wide:
+    """Mean reference vector of each class, L2-normalised: float64[c, d].
 
     Snell, Swersky, Zemel: "Prototypical Networks for Few-shot Learning" (2017), section 2.2, with cosine for distance.
     """
     means = class_means(vectors, labels, classes)
     length = np.linalg.norm(means, axis=1, keepdims=True)
-    return np.asarray(means / np.maximum(length, 1e-12), dtype=np.float32)
+    return np.asarray(means / np.maximum(length, 1e-12))
 
 
 class Prototype:

@@ -69,8 +69,9 @@ def overview() -> list[Row]:
         return [*rows, Row(CLIP, False, f"{about}; 'python3 run.py install clip' adds what it needs")]
     if clip.is_cached(CLIP):
         return [*rows, Row(CLIP, True, f"{about}; on this machine")]
-    reach = "is fetched at first use (600 MB)" if clip.can_be_fetched() else "can't be fetched now; a folder works too"
-    return [*rows, Row(CLIP, clip.can_be_fetched(), f"{about}; {reach}")]
+    reachable = clip.can_be_fetched()
+    how = "is fetched at first use (600 MB)" if reachable else "can't be fetched now; a folder works too"
+    return [*rows, Row(CLIP, reachable, f"{about}; {how}")]
 
 
 __all__ = [

@@ -5,7 +5,6 @@ import pytest
 from refsort.errors import UnsafeName
 from refsort.names import check_class_name, check_distinct, fold, from_bytes, is_litter, numbered, show, to_bytes
 
-
 LITTER = """.hidden a.jpg.part b.CRDOWNLOAD c.tmp d.jpg~ e.download f.filepart g.!ut .~lock.x# ~$letter.docx
 Thumbs.db .DS_Store desktop.ini"""
 
