@@ -118,7 +118,7 @@ def main() -> None:
             for margin, row in zip(MARGINS, np.nanmean(tables, axis=0), strict=True):
                 moved, wrong, strays = 100 * row
                 print(
-                    f"  {margin:.2f}: members moved {moved:.1f}, wrong among these {wrong:.1f}, strays moved {strays:.1f}"
+                    f"  {margin:.2f}: members moved {moved:.1f}, wrong of these {wrong:.1f}, strays moved {strays:.1f}"
                 )
 
 

@@ -22,7 +22,8 @@ from refsort.names import fold, show
 BATCH = 256
 """Groups per commit."""
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[], None]
+"""Called once for each group."""
 
 
 @dataclass(slots=True)
@@ -85,10 +86,11 @@ def undo(
     result = Undone(run, undoes)
     finder = _Finder(dataset, journal)
     mover = Mover(dataset, journal)
-    done = 0
     for batch in _batches(_groups(moves)):
         requests = []
         for group in batch:
+            if progress:
+                progress()
             try:
                 requests.append(_reverse(dataset, journal, finder, group))
             except _Stays as reason:
@@ -97,9 +99,6 @@ def undo(
                 result.left.append((group[0].target, words(error)))
         for outcome in mover.file(run, requests):
             _account(dataset, journal, outcome, result)
-        done += len(batch)
-        if progress:
-            progress(done, len(moves))
     journal.end_run(run, {"restored": result.restored, "left": len(result.left)})
     return result
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from refsort.images.boxes import boxes
-from refsort.images.header import check_filled, cut_short
+from refsort.images.header import check_filled
 
 _PICTURES = frozenset((b"hvc1", b"av01"))
 _IN_FILE = 0
@@ -24,9 +24,9 @@ class _Fields:
 
 
 def check_heif(kind: str, data: bytes) -> None:
-    """Raise BadPicture if a box or a coded picture ends behind the file, or in the zeros of an unfinished copy.
+    """Raise BadPicture if a box ends behind the file, or a coded picture in the zeros of an unfinished copy.
 
-    The decoders see neither: what is missing becomes grey or green. Anything else is left to them.
+    Decoders don't see the zeros: what is missing becomes grey or green. Anything else is left to them.
     """
     for name, start, end in boxes(kind, data, 0, len(data)):
         if name != b"meta":
@@ -40,8 +40,6 @@ def check_heif(kind: str, data: bytes) -> None:
                 extents = list(_extents(data[at:stop]))
         for item, at, length in extents:
             if types.get(item) in _PICTURES:
-                if at + length > len(data):
-                    cut_short(kind)
                 check_filled(kind, data, at, at + length, 0.02)
 
 

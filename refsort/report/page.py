@@ -100,7 +100,7 @@ class Page:
         try:
             html = self._render(run)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(html, encoding="utf-8")
+            path.write_text(html, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             self.message(f"the report could not be written: {error}")
             return

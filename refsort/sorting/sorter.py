@@ -122,8 +122,8 @@ class Sorter:
             journal = self._journal_to_write(stack, "undo")
             moves = choose_moves(journal, self.dataset, run, class_name, file)
             what = f"run {moves[0].run}" + (f", class {class_name}" if class_name else "")
-            self.reporter.stage("undo", len(moves))
-            return undo(self.dataset, journal, moves, file or what, progress=lambda _done, _total: self.reporter.step())
+            self.reporter.stage("undo", len({move.main for move in moves}))
+            return undo(self.dataset, journal, moves, file or what, progress=self.reporter.step)
 
     def history(self, limit: int | None = None) -> list[RunRecord]:
         """Runs, newest first. Raises JournalError if nothing was ever sorted here."""

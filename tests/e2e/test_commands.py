@@ -229,3 +229,28 @@ def test_doctor_and_encoders_answer(dataset: Path) -> None:
     sick = refsort("doctor", *on(dataset), env=offline)
     assert sick.code == 1
     assert "vacía" in sick.out
+
+
+def test_odd_names_and_companions_go_through(dataset: Path) -> None:
+    names = [b"caf\xe9.jpg", b"line\nbreak.jpg", b"-rf.jpg", b"x" * 251 + b".jpg", "日本\u202e.jpg".encode()]
+    source = (dataset / "Images" / "rojo4.jpg").read_bytes()
+    for number, name in enumerate(names):
+        (dataset / "Images" / os.fsdecode(name)).write_bytes(source + bytes([number]))
+    (dataset / "Images" / "rojo4.xmp").write_bytes(b"<x/>")
+    before, tree = contents(dataset), read(dataset)
+    done = sort(dataset)
+    assert (done.code, done.json["sorted"]) == (0, 9), done.err
+    assert contents(dataset) == before
+    assert {os.fsencode(p.name) for p in (dataset / "Dataset" / "rojo").iterdir()} >= {*names, b"rojo4.xmp"}
+    assert "caf\\udce9.jpg" in Path(done.json["report"]).read_text(encoding="utf-8")
+    assert refsort("undo", *on(dataset)).code == 0
+    assert read(dataset) == tree
+
+
+def test_the_page_runs_no_script_and_escapes_names(dataset: Path) -> None:
+    source = (dataset / "Images" / "rojo4.jpg").read_bytes()
+    (dataset / "Images" / "<script>alert(1)<!--.jpg").write_bytes(source + b"x")
+    page = Path(sort(dataset).json["report"]).read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page.replace("http-equiv", "")

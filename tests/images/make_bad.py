@@ -140,9 +140,11 @@ def _tiff(files: Folder) -> None:
     many = grey_tiff_entries(WIDTH, 60_000, rows=1)
     many[5], many[8] = (273, 4, 0x3FFFFFF0, 8), (279, 4, 0x3FFFFFF0, 8)
     files.bad("strips.tif", tiff(many, few), "a billion strips", SHORT)
-    files.bad(
-        "claims_100000.tif", tiff(grey_tiff_entries(100_000, 100_000, length=99), few), "100000 x 100000", TOO_MANY
-    )
+    shared = grey_tiff_entries(1000, 4000, rows=1)
+    shared[5], shared[8] = (273, 4, 4000, 8), (279, 4, 4000, 8)
+    files.bad("shared.tif", tiff(shared, struct.pack("<I", 8) * 4000), "4000 strips in one place", SHORT)
+    huge = tiff(grey_tiff_entries(100_000, 100_000, length=99), few)
+    files.bad("claims_100000.tif", huge, "claims 100000 x 100000", TOO_MANY)
     tiles = [e for e in grey_tiff_entries(64, 64, compression=5) if e[0] not in (273, 278, 279)]
     tiles += [(322, 4, 1, 60_000), (323, 4, 1, 60_000), (324, 4, 1, 8), (325, 4, 1, 90)]
     files.bad("tiles.tif", tiff(tiles, few), "a tile of 3.6 gigapixels", "tiles")

@@ -196,7 +196,8 @@ def _bitmaps(files: Folder, s: Scene) -> None:
     files.good("rle.tga", encoded(s.image, "TGA", compression="tga_rle"), "run-length coded", EXACT)
     tga = bytearray(encoded(Image.fromarray(s.rgba), "TGA"))
     files.good("alpha.tga", bytes(tga), "alpha, black below", EXACT)
-    opaque = bytearray(encoded(Image.fromarray(np.dstack([s.rgb, s.rgba[..., 3]])), "TGA"))
+    half = (np.arange(width) < width // 2) * np.ones((height, 1), np.uint8) * np.uint8(255)
+    opaque = bytearray(encoded(Image.fromarray(np.dstack([s.rgb, half])), "TGA"))
     opaque[17] &= 0xF0
     files.good("no_alpha.tga", bytes(opaque), "32 bits, none of them alpha", EXACT)
 
