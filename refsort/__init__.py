@@ -6,9 +6,22 @@ run = Sorter(Config(data_dir="Data", dataset="Tornillos", mode="max")).sort(dry_
 print(run.sorted, run.per_class)
 """
 
-from refsort.config import Config
-from refsort.decide import Decision
-from refsort.sorting import Run, Sorter
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from refsort.config import Config
+    from refsort.decide import Decision
+    from refsort.sorting import Run, Sorter
 
 __version__ = "0.1.0"
 __all__ = ["Config", "Decision", "Run", "Sorter", "__version__"]
+
+_HOMES = {"Config": "config", "Decision": "decide", "Run": "sorting", "Sorter": "sorting"}
+
+
+def __getattr__(name: str) -> object:
+    """Import on first use: a process that needs one room should not pay for the whole house."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'refsort' has no attribute {name!r}")
+    return getattr(import_module(f"refsort.{_HOMES[name]}"), name)

@@ -37,7 +37,7 @@ BLOCKS = {
 }
 
 
-def pixels(side: int, count: int = 4) -> np.ndarray:
+def pixels(side: int, count: int = 2) -> np.ndarray:
     """Sample photographs or, where there are none, smooth random pictures: float32[count, 3, side, side]."""
     paths = sorted((SHARED / "photos").glob("*/*/0001.jpg"))[::7][:count]
     noise = np.random.default_rng(7).integers(0, 256, (count, 6, 6, 3), np.uint8)
