@@ -9,6 +9,8 @@ from refsort.errors import EncoderError
 BUILTIN = ("builtin", "builtin-large")
 CLIP = "clip-ViT-B-32"
 AUTO = "auto"
+FALLBACK = "builtin"
+"""What `auto` means where CLIP can't be had."""
 
 
 def load(name: str, threads: int = 0) -> Encoder:
@@ -42,12 +44,12 @@ def choose(name: str, pinned: str | None = None) -> Choice:
     from refsort.encoders import sentence_transformers as clip
 
     if not clip.installed():
-        return Choice("builtin", f"encoder: builtin. {CLIP} is not installed: 'python3 run.py install clip' adds it")
+        return Choice(FALLBACK, f"encoder: {FALLBACK}. {CLIP} is not installed: 'python3 run.py install clip' adds it")
     if clip.is_cached(CLIP):
         return Choice(CLIP, f"encoder: {CLIP} (found on this machine)")
     if clip.can_be_fetched():
         return Choice(CLIP, f"encoder: {CLIP} (it is fetched now, about 600 MB)")
-    return Choice("builtin", f"encoder: builtin. {CLIP} is neither on this machine nor can it be fetched now")
+    return Choice(FALLBACK, f"encoder: {FALLBACK}. {CLIP} is neither on this machine nor can it be fetched now")
 
 
 class Row(NamedTuple):
@@ -78,6 +80,7 @@ __all__ = [
     "AUTO",
     "BUILTIN",
     "CLIP",
+    "FALLBACK",
     "Choice",
     "Encoder",
     "EncoderError",

@@ -4,7 +4,6 @@ from refsort.config import Config
 from refsort.decide import Rule, Scorer, decide
 from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
-from refsort.files.identity import FileStat
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
 from refsort.files.preview import Preview
@@ -81,7 +80,7 @@ class Pass:
             self._tell(item)
             return
         assert found.stat is not None
-        if self._already_placed(group.path, found.stat, found.sha256):
+        if self._already_placed(group.path, found.sha256):
             self._tell(Item(group.path, "skipped", reason=f"{self.config.action} was made by an earlier run"))
             return
         try:
@@ -96,7 +95,7 @@ class Pass:
         if len(self.pending) >= FILE_BATCH:
             self._file_pending()
 
-    def _already_placed(self, path: str, stat: FileStat, sha256: bytes) -> bool:
+    def _already_placed(self, path: str, sha256: bytes) -> bool:
         """Whether an earlier run has already copied or linked this very picture."""
         if self.config.action == "move" or self.journal is None:
             return False

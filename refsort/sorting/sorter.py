@@ -6,7 +6,8 @@ from pathlib import Path
 
 from refsort.config import Config
 from refsort.decide import fit
-from refsort.encoders import AUTO, Encoder, choose, load
+from refsort.encoders import AUTO, FALLBACK, Encoder, choose, load
+from refsort.errors import EncoderError
 from refsort.files.cache import Cache
 from refsort.files.dataset import Dataset, FolderNames
 from refsort.files.journal import Journal, RunRecord
@@ -14,6 +15,7 @@ from refsort.files.lock import hold
 from refsort.files.recovery import recover
 from refsort.files.undo import Undone, undo
 from refsort.files.undo import choose as choose_moves
+from refsort.images import READING
 from refsort.sorting.embedding import Embedder, Limits
 from refsort.sorting.events import Reporter, Reporters, Run
 from refsort.sorting.one_pass import Pass
@@ -39,7 +41,7 @@ class Sorter:
         with ExitStack() as stack:
             journal = self._journal_to_look_at(stack) if dry_run else self._journal_to_write(stack, "sort")
             encoder = self._load_encoder()
-            cache = Cache(self.dataset.state / "cache.db", encoder.fingerprint)
+            cache = Cache(self.dataset.state / "cache.db", f"{encoder.fingerprint}/{READING}")
             stack.callback(cache.close)
             embedder = self._embedder(encoder, cache)
             references = embed_references(embedder, files, self.reporter)
@@ -80,9 +82,16 @@ class Sorter:
         choice = choose(self.config.encoder, pinned)
         if choice.why:
             self.reporter.message(choice.why)
-        encoder = load(choice.name, self.config.threads)
-        if self.config.encoder == AUTO and pinned is None:
-            write_pin(pin, choice.name)
+        undecided = self.config.encoder == AUTO and pinned is None
+        try:
+            encoder = load(choice.name, self.config.threads)
+        except EncoderError as error:
+            if not undecided or choice.name == FALLBACK:
+                raise
+            self.reporter.message(f"encoder: {FALLBACK}, because {error}")
+            encoder = load(FALLBACK, self.config.threads)
+        if undecided:
+            write_pin(pin, encoder.name)
         return encoder
 
     @property

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from refsort.files.lock import hold
 from tests.e2e.helpers import ROOT, Done, on, refsort
+from tests.encoders.tiny_clip import serve
 from tests.trees import contents, read
 
 COLOURS = {"rojo": (205, 40, 30), "azul": (30, 60, 205)}
@@ -254,3 +255,14 @@ def test_the_page_runs_no_script_and_escapes_names(dataset: Path) -> None:
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_auto_stays_with_the_builtin_encoder_when_the_hub_is_broken(dataset: Path) -> None:
+    """A hub that answers and then has nothing to give: a line says so, and the pictures are sorted all the same."""
+    (dataset.parent / "empty").mkdir()
+    with serve(dataset.parent / "empty") as url:
+        env = {"HF_ENDPOINT": url, "HF_HOME": str(dataset.parent / "hf")}
+        done = refsort("sort", *on(dataset), "--json", env=env)
+    assert done.code == 0, done.err
+    assert done.json["encoder"] == "builtin"
+    assert "encoder: builtin, because clip-ViT-B-32" in done.err
