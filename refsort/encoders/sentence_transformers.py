@@ -29,7 +29,7 @@ from refsort.errors import EncoderError
 class SentenceTransformerEncoder:
     """A model with pictures on one side and, mostly, phrases on the other. Use `load`."""
 
-    note = ""
+    note: str = ""
     """What the user should know about this encoder, empty when all is well."""
 
     def __init__(self, name: str, folder: Path, model: Any) -> None:
@@ -38,8 +38,9 @@ class SentenceTransformerEncoder:
         self.fingerprint = fingerprint(folder)
         if not model.supports("image"):
             raise EncoderError(f"{name} takes no pictures, only {' and '.join(map(str, model.modalities))}")
-        self._rest = self._probe()
-        self.side = int(self._rest.pop("pixel_values").shape[-1])
+        self.rest = self._probe()
+        """What the model wants to be told besides the pixels: settings, no tensors."""
+        self.side = int(self.rest.pop("pixel_values").shape[-1])
         self.dim = int(self.embed_images(np.zeros((1, 3, self.side, self.side), np.float32)).shape[1])
 
     @classmethod
@@ -59,6 +60,11 @@ class SentenceTransformerEncoder:
         except Exception as error:  # whatever the libraries below raise, it is about this folder
             raise EncoderError(f"{name} can't be loaded from {folder}: {first_line(error)}") from error
 
+    @property
+    def on_gpu(self) -> bool:
+        """Does torch compute on something better than the processor?"""
+        return str(self.model.device.type) != "cpu"
+
     def prepare(self, rgb: Rgb) -> Floats:
         """uint8[H, W, 3] → float32[3, side, side], made by the model's own image processor; safe in threads."""
         pixels = self.model.preprocess([Image.fromarray(middle(rgb))])["pixel_values"][0]
@@ -72,7 +78,7 @@ class SentenceTransformerEncoder:
 
         with torch.inference_mode():
             pixels = torch.tensor(batch, device=self.model.device)
-            vectors = self.model({**self._rest, "pixel_values": pixels})["sentence_embedding"]
+            vectors = self.model({**self.rest, "pixel_values": pixels})["sentence_embedding"]
             return unit(vectors.float().cpu().numpy())
 
     def embed_texts(self, phrases: list[str]) -> Floats | None:
@@ -113,4 +119,4 @@ def load_model(folder: Path, threads: int) -> Any:
     return model.eval()
 
 
-__all__ = ["SentenceTransformerEncoder", "can_be_fetched", "fingerprint", "installed", "is_cached", "load_model"]
+__all__ = ["SentenceTransformerEncoder", "can_be_fetched", "fingerprint", "installed", "is_cached"]
