@@ -32,7 +32,7 @@ def embed_set(folder: Path, encoder_name: str) -> tuple[Vectors, Labels]:
     classes = sorted({path.parent.name for path in files})
     with tempfile.TemporaryDirectory() as state:
         cache = Cache(Path(state) / "cache.db", encoder.fingerprint)
-        embedder = Embedder(Dataset(folder), encoder, cache, Limits(200_000_000, 500_000_000), batch_size=16, threads=0)
+        embedder = Embedder(Dataset(folder), encoder, cache, Limits(200_000_000, 500_000_000), batch_size=16, threads=2)
         found = list(embedder.stream(str(path.relative_to(folder)) for path in files))
         cache.close()
     keep = [i for i, item in enumerate(found) if item.vector is not None]

@@ -52,7 +52,9 @@ def pipeline(folder: Path, encoder_name: str) -> dict[str, float]:
     files = sorted(path.name for path in folder.iterdir())
     with tempfile.TemporaryDirectory() as state:
         cache = Cache(Path(state) / "cache.db", encoder.fingerprint)
-        embedder = Embedder(Dataset(folder), encoder, cache, Limits(10**9, 10**9), batch_size=16, threads=0)
+        embedder = Embedder(
+            Dataset(folder), encoder, cache, Limits(10**9, 10**9), batch_size=16, threads=len(os.sched_getaffinity(0))
+        )
         list(embedder.stream(files[:4]))
         begun = time.perf_counter()
         list(embedder.stream(files[4:]))

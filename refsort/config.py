@@ -58,6 +58,7 @@ class Config(BaseModel):
     mode: Literal["avg", "max", "prototype"] = Field("prototype", description="how classes are scored")
     data_dir: Path = Field(Path("Data"), description="where the datasets lie")
     encoder: str = Field("auto", min_length=1, description="auto, builtin, builtin-large, clip-ViT-B-32 or a folder")
+    precision: Literal["fp32", "int8"] = Field("fp32", description="int8: clip-ViT-B-32 is faster and less exact")
     action: Literal["move", "copy", "hardlink", "symlink"] = Field(
         "move", description="what happens to a sorted picture"
     )
@@ -69,6 +70,7 @@ class Config(BaseModel):
     min_margin: float = Field(0.03, ge=0, le=2, description="best minus second score below this is unsure")
     batch_size: int = Field(16, ge=1, le=1024, description="pictures encoded at once")
     threads: int = Field(0, ge=0, le=256, description="threads for decoding and encoding; 0: one per core")
+    isolate: bool = Field(False, description="decode in processes of their own, for pictures from strangers")
     max_pixels: int = Field(200_000_000, ge=1, description="larger pictures are refused before decoding")
     max_bytes: int = Field(500_000_000, ge=1, description="larger files are refused before reading")
     state_dir: Path | None = Field(None, description="elsewhere than in the dataset: journal, cache, reports")

@@ -41,8 +41,8 @@ from refsort.encoders.legacy_torch import read_state_dict
 from refsort.errors import EncoderError
 
 ABOUT = {
-    "builtin": "EfficientNet-Lite0 trained on ImageNet, pictures only, 1600 dimensions; fast, works offline",
-    "builtin-large": "EfficientNet-Lite0 and Lite2, pictures only, 3232 dimensions; surer, four times slower",
+    "builtin": "EfficientNet-Lite0 trained on ImageNet, pictures only; fast, works offline",
+    "builtin-large": "EfficientNet-Lite0 and Lite2, pictures only; surer, four times slower",
 }
 
 VECTOR_PARTS = {"features": 1.0, "stage7": 0.7}

@@ -29,7 +29,7 @@ START_SECONDS = 60.0
 """A worker that has not started by then never will. It takes about 0.2 s."""
 
 _PIPE_BYTES = 2**20  # a small picture in one go; Linux grants it to everybody
-_MOST = 2**62
+_MOST_PIXELS = 2**40
 _TICK_SECONDS = 0.5
 _NO_WINDOW = 0x08000000 if sys.platform == "win32" else 0  # CREATE_NO_WINDOW
 _KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "TEMP", "TMP")
@@ -39,7 +39,7 @@ _SET_VARIABLES = {
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
     # Bytes: glibc keeps so much for the next picture. To ask the system for it again takes longer than to decode.
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_MMAP_THRESHOLD_": str(2**23),
     "MALLOC_TRIM_THRESHOLD_": str(2**25),
 }
 
@@ -118,7 +118,7 @@ class _Worker:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env=variables | _SET_VARIABLES,
-            process_group=0,  # Ctrl-C is for the program, which may want to finish its pictures
+            process_group=0,  # of its own: Ctrl-C is for the program, which may want to finish its pictures
             creationflags=_NO_WINDOW,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
@@ -231,7 +231,7 @@ class IsolatedReader:
         """
         place = self._free.get()
         try:
-            return self._read(place, data, max(side or 0, 0), min(max_pixels, _MOST))
+            return self._read(place, data, max(side or 0, 0), min(max(max_pixels, 0), _MOST_PIXELS))
         except (_Ended, _OutOfMemory, _OutOfTime, MemoryError) as error:
             raise BadPicture(f"{kind_of(data[:HEAD]) or 'picture'}: {self._why(error)}") from None
         finally:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
-from refsort.encoders import Encoder, Floats
+from refsort.encoders import Encoder, Floats, Rgb
 from refsort.errors import BadPicture
 from refsort.files.cache import Cache, rounded
 from refsort.files.dataset import Dataset
@@ -52,18 +52,35 @@ class Limits:
     max_bytes: int
 
 
+class Reader(Protocol):
+    """`refsort.images.read_picture`, or the same in another process."""
+
+    def __call__(self, data: bytes, *, side: int | None, max_pixels: int) -> Rgb:
+        """Raises BadPicture."""
+
+
 class Embedder:
     """Embeds files of one dataset with one encoder."""
 
     def __init__(
-        self, dataset: Dataset, encoder: Encoder, cache: Cache, limits: Limits, *, batch_size: int, threads: int
+        self,
+        dataset: Dataset,
+        encoder: Encoder,
+        cache: Cache,
+        limits: Limits,
+        *,
+        batch_size: int,
+        threads: int,
+        read: Reader = read_picture,
     ) -> None:
+        """`read` may be called from that many threads at once."""
         self.dataset = dataset
         self.encoder = encoder
         self.cache = cache
         self.limits = limits
         self.batch_size = batch_size
-        self.threads = threads or os.cpu_count() or 1
+        self.threads = threads
+        self.read = read
 
     def stream(self, paths: Iterable[str]) -> Iterator[Embedded]:
         """One Embedded a path, in the order of the paths."""
@@ -131,7 +148,7 @@ class Embedder:
             self.cache.put(path, before, sha256, vector)
             return replace(found, vector=vector)
         try:
-            rgb = read_picture(data, side=self.encoder.side, max_pixels=self.limits.max_pixels)
+            rgb = self.read(data, side=self.encoder.side, max_pixels=self.limits.max_pixels)
         except BadPicture as error:
             return replace(found, state="bad", reason=str(error))
         return replace(found, prepared=self.encoder.prepare(rgb))

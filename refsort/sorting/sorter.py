@@ -1,5 +1,6 @@
 """The main job: list → read → embed → decide → file → report. The one place where the rooms of the house meet."""
 
+import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +16,8 @@ from refsort.files.lock import hold
 from refsort.files.recovery import recover
 from refsort.files.undo import Undone, undo
 from refsort.files.undo import choose as choose_moves
-from refsort.images import READING
-from refsort.sorting.embedding import Embedder, Limits
+from refsort.images import READING, read_picture
+from refsort.sorting.embedding import Embedder, Limits, Reader
 from refsort.sorting.events import Reporter, Reporters, Run
 from refsort.sorting.one_pass import Pass
 from refsort.sorting.pin import read_pin, write_pin
@@ -43,7 +44,7 @@ class Sorter:
             encoder = self._load_encoder()
             cache = Cache(self.dataset.state / "cache.db", f"{encoder.fingerprint}/{READING}")
             stack.callback(cache.close)
-            embedder = self._embedder(encoder, cache)
+            embedder = self._embedder(encoder, cache, stack)
             references = embed_references(embedder, files, self.reporter)
             scorer = fit(self.config.mode, references.vectors, references.labels, len(references.classes))
             run = self._begin(encoder, references.classes, None if dry_run else journal)
@@ -71,10 +72,16 @@ class Sorter:
             per_class=dict.fromkeys(classes, 0),
         )
 
-    def _embedder(self, encoder: Encoder, cache: Cache) -> Embedder:
+    def _embedder(self, encoder: Encoder, cache: Cache, stack: ExitStack) -> Embedder:
         config = self.config
         limits = Limits(config.max_pixels, config.max_bytes)
-        return Embedder(self.dataset, encoder, cache, limits, batch_size=config.batch_size, threads=config.threads)
+        threads = config.threads or os.cpu_count() or 1
+        read: Reader = read_picture
+        if config.isolate:
+            from refsort.images.isolated import IsolatedReader
+
+            read = stack.enter_context(IsolatedReader(threads)).read
+        return Embedder(self.dataset, encoder, cache, limits, batch_size=config.batch_size, threads=threads, read=read)
 
     def _load_encoder(self) -> Encoder:
         pin = self.dataset.state / "encoder.json"
@@ -84,7 +91,7 @@ class Sorter:
             self.reporter.message(choice.why)
         undecided = self.config.encoder == AUTO and pinned is None
         try:
-            encoder = load(choice.name, self.config.threads)
+            encoder = load(choice.name, self.config.threads, self.config.precision, self.reporter.message)
         except EncoderError as error:
             if not undecided or choice.name == FALLBACK:
                 raise

@@ -224,8 +224,10 @@ def test_doctor_and_encoders_answer(dataset: Path) -> None:
     done = refsort("doctor", *on(dataset), "--json", env=offline)
     assert done.code == 0, done.out
     assert {"python", "dataset", "arrivals", "disk"} <= {f["what"] for f in done.json["findings"]}
-    names = [row["name"] for row in refsort("encoders", "--json", env=offline).json["encoders"]]
-    assert names == ["builtin", "builtin-large", "clip-ViT-B-32"]
+    rows = refsort("encoders", "--json", env=offline).json["encoders"]
+    assert [row["name"] for row in rows] == ["builtin", "builtin-large", "clip-ViT-B-32"]
+    assert rows[0]["ready"]
+    assert rows[0]["images_per_second"] > rows[1]["images_per_second"] > 0
     (dataset / "Clases" / "vacía").mkdir()
     sick = refsort("doctor", *on(dataset), env=offline)
     assert sick.code == 1
@@ -246,6 +248,14 @@ def test_odd_names_and_companions_go_through(dataset: Path) -> None:
     assert "caf\\udce9.jpg" in Path(done.json["report"]).read_text(encoding="utf-8")
     assert refsort("undo", *on(dataset)).code == 0
     assert read(dataset) == tree
+
+
+def test_isolated_decoding_decides_the_same(dataset: Path) -> None:
+    here = sort(dataset, "--dry-run")
+    apart = sort(dataset, "--isolate", "true")
+    keys = ("sorted", "unsure", "bad", "skipped", "per_class")
+    assert apart.code == 0, apart.err
+    assert {k: apart.json[k] for k in keys} == {k: here.json[k] for k in keys}
 
 
 def test_the_page_runs_no_script_and_escapes_names(dataset: Path) -> None:
