@@ -72,7 +72,9 @@ def test_the_readmes_commands_run_as_they_stand(name: str, tmp_path: Path) -> No
             continue
         if " undo " in line:
             run("python3 run.py sort --dataset Frutas", copy, tmp_path)
-        done = run(line.replace("--photos ~", f"--photos {tmp_path / 'home'} --references 3").strip(), copy, tmp_path)
+        if "--photos" in line:
+            line = line.replace("~", str(tmp_path / "home")) + " --references 3"
+        done = run(line, copy, tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert "Traceback" not in done.stderr
         ran += 1

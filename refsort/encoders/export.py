@@ -17,7 +17,7 @@ from refsort.encoders.export_cache import IMAGES, TEXTS, TOKENIZER, Content
 from refsort.encoders.exported import LEAST_COSINE, ExportedEncoder
 from refsort.encoders.hub import first_line, quiet
 from refsort.encoders.pixels import Interpolation, Preparation
-from refsort.encoders.samples import PHRASES, TEST_PHRASE, agreement, pictures, test_picture
+from refsort.encoders.samples import KNOWN_PHRASE, PHRASES, agreement, known_picture, pictures
 from refsort.encoders.sentence_transformers import SentenceTransformerEncoder
 
 OPSET = 17
@@ -60,7 +60,7 @@ def export(encoder: SentenceTransformerEncoder, folder: Path) -> Content:
             facts = {"picture": exported.test_vector.tolist(), "worst_picture": _compare_pictures(exported, encoder)}
             if text_length:
                 worst = _compare_phrases(exported, encoder)
-                facts |= {"worst_phrase": worst, "phrase": exported.phrase_vectors([TEST_PHRASE])[0].tolist()}
+                facts |= {"worst_phrase": worst, "phrase": exported.phrase_vectors([KNOWN_PHRASE])[0].tolist()}
             sizes = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
             return content.model_copy(update={**facts, "sizes": sizes})
     except (CannotExport, OSError, MemoryError):
@@ -98,7 +98,7 @@ def preparation_of(processor: Any) -> Preparation:
 
 
 def _export_images(encoder: SentenceTransformerEncoder, folder: Path) -> None:
-    example = encoder.prepare(test_picture())[None]
+    example = encoder.prepare(known_picture())[None]
     _trace(encoder.model, lambda pixels: {**encoder.rest, "pixel_values": pixels}, example, ["n"], folder / IMAGES)
 
 
@@ -113,7 +113,7 @@ def _export_texts(encoder: SentenceTransformerEncoder, folder: Path) -> int:
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise CannotExport("its tokenizer can't be written as tokenizer.json")
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER))
-    told = encoder.model.preprocess([TEST_PHRASE])
+    told = encoder.model.preprocess([KNOWN_PHRASE])
     settings = {key: value for key, value in told.items() if not hasattr(value, "shape")}
     masks = {key: MASKS.get(key) for key in told if key not in settings and key != "input_ids"}
     if None in masks.values():

@@ -12,7 +12,7 @@ from refsort.encoders.base import Floats, Rgb, unit
 from refsort.encoders.export_cache import IMAGES, RECORD, TEXTS, TOKENIZER, Content, Place, Record
 from refsort.encoders.hub import first_line
 from refsort.encoders.pixels import middle
-from refsort.encoders.samples import TEST_PHRASE, test_picture
+from refsort.encoders.samples import KNOWN_PHRASE, known_picture
 from refsort.encoders.sessions import open_session, run_each
 from refsort.errors import EncoderError
 
@@ -39,7 +39,7 @@ class ExportedEncoder:
         self.side = content.preparation.side
         self._folder, self._content, self._threads = folder, content, threads
         self._images = open_session(folder / images)
-        self.test_vector = unit(np.stack(run_each(self._images, [self.prepare(test_picture())], 1)))[0]
+        self.test_vector = unit(np.stack(run_each(self._images, [self.prepare(known_picture())], 1)))[0]
         """float32[dim]: what became of the test picture, to be compared with what was recorded."""
         self.dim = len(self.test_vector)
 
@@ -85,7 +85,7 @@ class ExportedEncoder:
         """Opened when first asked for: most runs have no phrases."""
         try:
             session = open_session(self._folder / TEXTS)
-            found = unit(np.stack(run_each(session, [np.array(self.tokens(TEST_PHRASE), np.int64)], 1)))[0]
+            found = unit(np.stack(run_each(session, [np.array(self.tokens(KNOWN_PHRASE), np.int64)], 1)))[0]
         except EncoderError:
             raise
         except Exception as error:  # whatever the libraries below raise, it is about these files

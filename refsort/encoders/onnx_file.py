@@ -16,7 +16,7 @@ from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 from refsort.encoders.base import Floats, Rgb, unit
 from refsort.encoders.hub import first_line
 from refsort.encoders.pixels import middle
-from refsort.encoders.samples import test_picture
+from refsort.encoders.samples import known_picture
 from refsort.encoders.sessions import open_session, run_each
 from refsort.encoders.sidecar import NORM_TOLERANCE, TEST_NUMBERS, Sidecar, parse_sidecar
 from refsort.errors import EncoderError
@@ -119,7 +119,7 @@ class OnnxFileEncoder:
 
     def _test_vector(self) -> Floats:
         try:
-            vector = self._run(self.prepare(test_picture())[None])[0]
+            vector = self._run(self.prepare(known_picture())[None])[0]
         except Exception as error:  # whatever ONNX Runtime raises, it is about this network
             raise EncoderError(f"{self.path} can't be run as its sidecar says: {first_line(error)}") from error
         if vector.ndim != 1 or not len(vector):

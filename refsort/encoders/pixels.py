@@ -29,7 +29,7 @@ class Preparation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     side: Pixels
-    edge: Pixels
+    edge: Annotated[int, Field(gt=0, le=10 * 4096)]
     exact: bool
     interpolation: Interpolation
     factor: Annotated[float, Field(gt=0)]

@@ -11,10 +11,10 @@ PHRASES = [
     *("a photo of a red car", "una foto de un niño en el jardín", "¿dónde está la señal?", "x", "", "  two  spaces "),
     *("Grüße aus Köln, 1990–2024", "🐶🎉 party!", "猫の写真", "don't; isn't (really) #1 50% a/b", "word " * 300),
 ]
-TEST_PHRASE = "una foto de prueba"
+KNOWN_PHRASE = "una foto de prueba"
 
 
-def test_picture() -> Rgb:
+def known_picture() -> Rgb:
     """uint8[480, 640, 3]. For column x and row y, both from 0, in integer arithmetic:
 
         red = x · 255 // 639,  green = y · 255 // 479,  blue = 255 where x // 40 + y // 40 is odd, else 0

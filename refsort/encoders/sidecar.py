@@ -17,7 +17,7 @@
       "test": {"vector": [...], "norm": 12.3}
     }
 
-`test` is what the network gives for the picture of `refsort.encoders.samples.test_picture`, computed where the network
+`test` is what the network gives for the picture of `refsort.encoders.samples.known_picture`, computed where the network
 comes from: the first TEST_NUMBERS numbers of the vector (or more, or all) and the length of the whole of it, both
 before any normalising. A sidecar that describes another preparation gives another vector and is refused.
 """
@@ -37,6 +37,7 @@ TEST_NUMBERS = 32
 LEAST_COSINE = 0.999
 NORM_TOLERANCE = 0.01
 """Largest relative difference between two lengths that count as the same."""
+LEAST_CROP = 0.1
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 IN_WORDS = {"missing": "is missing", "extra_forbidden": "is no key of a sidecar"}
@@ -73,8 +74,8 @@ class Sidecar(BaseModel):
     @field_validator("resize")
     @classmethod
     def _known_resize(cls, value: str) -> str:
-        if value not in ("shortest", "exact") and not 0 < _crop_pct(value) <= 1:
-            raise ValueError("should be shortest, exact, or crop_pct: with a share from 0 to 1, as crop_pct:0.875")
+        if value not in ("shortest", "exact") and not LEAST_CROP <= _crop_pct(value) <= 1:
+            raise ValueError(f"should be shortest, exact, or crop_pct: with a share from {LEAST_CROP} to 1")
         return value
 
     @field_validator("crop")

@@ -160,10 +160,17 @@ class Mover:
         except FileExistsError:
             filing.fail(f"{show(str(part))} is in the way, left from a broken copy; look at it and remove it")
         except OSError as error:
-            filing.fail(f"can't be copied to {show(move.target)}: {words(error)}")
+            self._fail(filing, f"can't be copied to {show(move.target)}: {words(error)}")
         else:
             filing.copied[position] = True
             filing.moves[position] = replace(move, target_dev=made.dev, target_ino=made.ino)
+
+    def _fail(self, filing: _Filing, reason: str) -> None:
+        """A step was refused. If that is because somebody took the file away meanwhile, nothing is wrong."""
+        if all(look(self.dataset.path(move.source)) is not None for move in filing.moves):
+            filing.fail(reason)
+        else:
+            filing.fail("it is gone", "changed")
 
     # -- 4: names
 
@@ -186,7 +193,7 @@ class Mover:
                 filing.fail(str(error), "changed")
             except OSError as error:
                 self._give_back(filing, taken)
-                filing.fail(f"can't be filed as {show(filing.outcome.targets[0])}: {words(error)}")
+                self._fail(filing, f"can't be filed as {show(filing.outcome.targets[0])}: {words(error)}")
 
     def _take_one(self, filing: _Filing, position: int) -> None:
         move = filing.moves[position]

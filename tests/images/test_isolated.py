@@ -1,6 +1,5 @@
 """Reading in worker processes: the same pictures and refusals, limits on time and memory, and what a worker may say."""
 
-import os
 import subprocess
 import sys
 import time
@@ -58,6 +57,7 @@ def test_a_worker_imports_little() -> None:
     loaded = set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert "refsort.images.read" in loaded
     assert {name.split(".")[1] for name in loaded if name.startswith("refsort.")} == {"errors", "images"}
+    assert {"PIL.AvifImagePlugin", "PIL.WebPImagePlugin", "PIL._imagingcms", "pillow_heif"} <= loaded  # libraries
     assert not loaded & {"onnxruntime", "onnx", "torch", "pydantic", "yaml", "sqlite3", "asyncio"}
 
 
@@ -92,6 +92,12 @@ def test_a_picture_that_needs_much_memory_is_refused(good: bytes) -> None:
         # libwebp only says that it could not begin
         doubtful = told(reader.read, encoded(blank, "WEBP", lossless=True, method=0, quality=0))
         assert doubtful == "WebP: the file is damaged, or needs more than 64 MB to decode"
+
+
+def test_a_decoder_may_say_in_words_that_memory_is_short(decoder: Decoder) -> None:
+    data = decoder.does("raise RuntimeError('Out of memory')")
+    with IsolatedReader(1) as reader:
+        assert told(reader.read, data) == "HEIF: needs more than 2048 MB to decode"
 
 
 @pytest.mark.parametrize(
@@ -139,10 +145,13 @@ def test_a_worker_gets_no_secrets_and_no_signals_of_the_terminal(
         assert told(reader.read, good) == "False True"
 
 
-def test_what_a_library_prints_or_reads_stays_out_of_the_protocol(decoder: Decoder, good: bytes) -> None:
+def test_what_a_library_prints_or_reads_stays_in_the_worker(
+    decoder: Decoder, good: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
     decoder.does("pass", on_import="print('noise' * 9999, flush=True); sys.stdin.read(); sys.stderr.write('noise')")
     with IsolatedReader(1) as reader:
         assert told(reader.read, good) == told(read_picture, good)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
