@@ -16,7 +16,7 @@ from refsort.errors import ConfigError
 from refsort.names import fold, unsafe_reason
 
 PREFIX = "REFSORT_"
-OTHER_VARIABLES = frozenset({"REFSORT_CONFIG", "REFSORT_SHARED", "REFSORT_DEBUG", "REFSORT_PROGRAM"})
+OTHER_VARIABLES = frozenset({"REFSORT_CONFIG", "REFSORT_SHARED", "REFSORT_DEBUG", "REFSORT_PROGRAM", "REFSORT_CACHE"})
 """Variables of ours that are no settings."""
 
 

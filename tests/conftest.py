@@ -1,7 +1,11 @@
-"""What the tests share: where sample pictures are found."""
+"""What the tests share: where sample pictures are found, and a cache of their own."""
 
 import os
+import tempfile
 from pathlib import Path
 
 SHARED = Path(os.environ.get("REFSORT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 """Labelled photographs and odd picture files; they are not part of the project and may be absent."""
+
+# Exported models go here, and so not into the cache of the person who runs the tests; processes inherit it.
+os.environ.setdefault("REFSORT_CACHE", str(Path(tempfile.gettempdir()) / "refsort-test-cache"))

@@ -28,7 +28,7 @@ class Done(NamedTuple):
 
 def refsort(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None) -> Done:
     """Run the program in a process of its own, away from any settings file."""
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("REFSORT_")}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("REFSORT_") or k == "REFSORT_CACHE"}
     done = subprocess.run(
         [sys.executable, "-m", "refsort", *map(str, arguments)],
         cwd=cwd or Path(os.devnull).parent,

@@ -107,15 +107,15 @@ def _gif_and_webp(files: Folder, s: Scene) -> None:
     animated = encoded(palette, "GIF", save_all=True, append_images=frames, duration=100)
     files.good("animated.gif", animated, "three frames, the first counts", PALETTE)
     files.good("ten_thousand.gif", many_frames(encoded(palette, "GIF"), 10_000), "10,000 frames", PALETTE)
-    lossy = encoded(s.image, "WEBP", quality=92)
+    lossy = encoded(s.image, "WEBP", quality=100)
     files.good("lossy.webp", lossy, "WebP", LOSSY)
     files.good("webp_named.jpg", lossy, "a WebP named .jpg, as browsers save", LOSSY)
     files.good("lossless.webp", encoded(s.image, "WEBP", lossless=True, quality=20, method=0), "lossless", EXACT)
     alpha = encoded(Image.fromarray(s.rgba), "WEBP", lossless=True, quality=20, method=0)
     files.good("alpha.webp", alpha, "alpha, black below", EXACT)
-    animated = encoded(s.image, "WEBP", save_all=True, append_images=[s.other], quality=92)
+    animated = encoded(s.image, "WEBP", save_all=True, append_images=[s.other], quality=100)
     files.good("animated.webp", animated, "two frames, the first counts", LOSSY)
-    turned = encoded(stored(s.image, 8), "WEBP", quality=92, exif=exif(8))
+    turned = encoded(stored(s.image, 8), "WEBP", quality=100, exif=exif(8))
     files.good("orientation_8.webp", turned, "orientation in a WebP", LOSSY)
     wide = encoded(s.wide, "WEBP", quality=95, icc_profile=wide_profile())
     files.good("icc.webp", wide, "a wide space and its profile", LOSSY)
@@ -229,7 +229,7 @@ def _netpbm(files: Folder, s: Scene) -> None:
 
 
 def _modern(files: Folder, s: Scene) -> None:
-    options = {"quality_mode": "rates", "quality_layers": [8]}
+    options = {"quality_mode": "rates", "quality_layers": [3]}
     files.good("box.jp2", encoded(s.image, "JPEG2000", **options), "JPEG 2000", LOSSY)
     stream = encoded(s.image, "JPEG2000", no_jp2=True, tile_size=(128, 128), **options)
     files.good("stream.j2k", stream, "bare code stream in tiles", LOSSY)
@@ -241,7 +241,7 @@ def _modern(files: Folder, s: Scene) -> None:
         files.good(f"turned_{turn}.heic", heic(s.image, turn), "turn once, not twice", LOSSY)
     files.good("alpha.heic", heic(Image.fromarray(s.rgba)), "alpha, black below", LOSSY)
     files.good("icc.heic", heic(s.wide, icc_profile=wide_profile()), "a wide space and its profile", LOSSY)
-    coding = {"quality": 85, "speed": 9}
+    coding = {"quality": 95, "speed": 9}
     files.good("plain.avif", encoded(s.image, "AVIF", **coding), "AVIF", LOSSY)
     turned = encoded(stored(s.image, 7), "AVIF", exif=exif(7), **coding)
     files.good("turned_7.avif", turned, "turn once, not twice", LOSSY)

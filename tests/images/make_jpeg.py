@@ -21,7 +21,7 @@ def _plain(files: Folder, s: Scene) -> None:
     base = jpeg(s.image)
     files.good("baseline.jpg", base, "baseline", CODING)
     files.good("progressive.jpg", jpeg(s.image, progressive=True), "progressive", CODING)
-    files.good("420.jpg", jpeg(s.image, subsampling=2), "4:2:0 chroma", CODING + 1)
+    files.good("420.jpg", jpeg(s.image, subsampling=2, quality=97), "4:2:0 chroma", CODING + 1)
     files.good("restart.jpg", jpeg(s.image, restart_marker_rows=1), "restart markers", CODING)
     for turn in STORED:
         data = jpeg(stored(s.image, turn), exif=exif(turn))

@@ -5,9 +5,13 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageFilter
+
+from refsort.demo.render import noise_of, orders, photograph
 
 WIDTH, HEIGHT = 320, 240
+PICTURE = (7, 20)
+"""Seed and number of the rendered picture."""
 SIDE = 224
 """Pictures are compared at SIDE x SIDE pixels."""
 
@@ -22,26 +26,10 @@ def to_bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _paint() -> NDArray[np.float64]:
-    """A lake at dusk, float[H, W, 3]: gradients, soft and hard edges, fine texture."""
-    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(float)
-    sky = np.stack([230 - 0.5 * y, 120 + 0.12 * x + 0.2 * y, 90 + 0.3 * x], -1)
-    glow = np.exp(-((x - 230) ** 2 + (y - 70) ** 2) / 1500)[..., None]
-    sky = sky + glow * np.array([60, 90, 30])
-    ridge = 120 + 25 * np.sin(x / 31) + 12 * np.sin(x / 11 + 1) + 0.1 * x
-    hills = np.stack([40 + 0.1 * x, 70 + 0.2 * (y - 100), 60 + 0 * x], -1)
-    scene = np.where((y > ridge)[..., None], hills, sky)
-    ripples = 18 * np.sin(y / 2.5 + np.sin(x / 23) * 2)
-    water = np.stack([30 + 0.2 * x + ripples, 80 + ripples, 150 - 0.1 * x + ripples], -1)
-    scene = np.where((y > 185 - 0.08 * x)[..., None], water, scene)
-    picture = Image.fromarray(to_bytes(scene))
-    draw = ImageDraw.Draw(picture)
-    draw.polygon([(40, 196), (46, 214), (112, 212), (124, 194)], fill=(120, 30, 24))
-    draw.line([(80, 195), (84, 130)], fill=(240, 230, 210), width=3)
-    draw.polygon([(86, 132), (88, 186), (122, 184)], fill=(245, 240, 225))
-    draw.ellipse([30, 40, 74, 58], fill=(250, 215, 190))
-    draw.text((250, 150), "W", fill=(20, 20, 20), font_size=30)
-    grain = np.random.default_rng(11).normal(0, 3, (HEIGHT, WIDTH, 1))
-    return np.clip(np.asarray(picture, float) + grain, 0, 255).round()
+    """Hardware on a workbench, float[H, W, 3]: traced light, soft and hard edges, the grain of a sensor."""
+    order = orders(PICTURE[0])[PICTURE[1]]
+    picture = photograph(order, noise_of(PICTURE[0])).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(0.6)), float)
 
 
 class Scene:
