@@ -150,6 +150,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work_name:
         work = Path(work_name)
+        os.environ["REFSORT_CACHE"] = str(work / "cache")
         make_files(args.photo, work)
         model = args.model
         if model is None:

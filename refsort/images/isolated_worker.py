@@ -88,7 +88,7 @@ def _private_pipes() -> tuple[int, int]:
 
 
 def _import_reader() -> None:
-    """Import what reads pictures, and no more: the package's own __init__ would load encoders and settings as well."""
+    """Import what reads pictures, out of the very folders this file is in, and nothing else of the package."""
     package = ModuleType("refsort")
     package.__path__ = [str(Path(__file__).resolve().parents[1])]
     sys.modules["refsort"] = package

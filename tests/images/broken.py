@@ -65,8 +65,15 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def workers() -> list[psutil.Process]:
-    """Processes started by this one, dead ones too: nothing else in these tests starts any that stay."""
-    return psutil.Process().children()
+    """Workers of this process, dead ones too as long as nobody has waited for them."""
+    return [child for child in psutil.Process().children() if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return any("worker.py" in part for part in process.cmdline())
+    except psutil.ZombieProcess:
+        return True
 
 
 def told(read: Callable[..., np.ndarray], data: bytes, **limits: int) -> str | tuple[object, ...]:

@@ -148,7 +148,8 @@ def test_a_worker_gets_no_secrets_and_no_signals_of_the_terminal(
 def test_what_a_library_prints_or_reads_stays_in_the_worker(
     decoder: Decoder, good: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    decoder.does("pass", on_import="print('noise' * 9999, flush=True); sys.stdin.read(); sys.stderr.write('noise')")
+    noise = "print('noise' * 9999, flush=True); sys.stdin.read(); print('noise', file=sys.stderr, flush=True)"
+    decoder.does("pass", on_import=noise)
     with IsolatedReader(1) as reader:
         assert told(reader.read, good) == told(read_picture, good)
     assert capfd.readouterr() == ("", "")
@@ -172,6 +173,18 @@ def test_no_picture_is_bad_because_no_worker_starts(
             with pytest.raises(RefsortError, match=f"can't be started: {why}"):
                 reader.read(good)
         assert workers() == []
+
+
+def test_what_a_worker_lacks_is_told(decoder: Decoder, good: bytes) -> None:
+    decoder.does("pass", on_import="raise ImportError('no such library')")
+    with IsolatedReader(1) as reader, pytest.raises(RefsortError, match="started: ImportError: no such library"):
+        reader.read(good)
+
+
+def test_a_worker_is_of_the_same_version_as_its_parent(decoder: Decoder, good: bytes) -> None:
+    (decoder.folder / "refsort.py").write_text("raise ImportError('another refsort')")
+    with IsolatedReader(1) as reader:
+        assert told(reader.read, good) == told(read_picture, good)
 
 
 def test_many_threads_share_few_workers(battery: Battery) -> None:
