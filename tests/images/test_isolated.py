@@ -156,19 +156,19 @@ def test_what_a_library_prints_or_reads_stays_in_the_worker(
 
 
 @pytest.mark.parametrize(
-    ("begin", "why"),
+    ("begin", "why", "seconds"),
     [
-        ("reply(FAILED, 7, 0, b'no disk')", "no disk"),
-        ("sys.exit(3)", "it ends without a word"),
-        ("time.sleep(60)", "it ends without a word"),
+        ("reply(FAILED, 7, 0, b'no disk')", "no disk", 10),
+        ("sys.exit(3)", "it ends without a word", 10),
+        ("time.sleep(60)", "it ends without a word", 0.3),
     ],
 )
 def test_no_picture_is_bad_because_no_worker_starts(
-    program: Program, good: bytes, begin: str, why: str, monkeypatch: pytest.MonkeyPatch
+    program: Program, good: bytes, begin: str, why: str, seconds: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program.does("", begin)
-    monkeypatch.setattr(isolated, "START_SECONDS", 1.0)
-    with IsolatedReader(1) as reader:
+    monkeypatch.setattr(isolated, "START_SECONDS", seconds)
+    with IsolatedReader(1, seconds=1) as reader:
         for _ in range(2):
             with pytest.raises(RefsortError, match=f"can't be started: {why}"):
                 reader.read(good)
