@@ -6,23 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from refsort.config import Folders
 from refsort.errors import DatasetError, EmptyClass
 from refsort.files.groups import Group, gather
 from refsort.names import check_class_name, check_distinct, is_litter, is_litter_folder, show
 
 PHRASES_FILE = "phrases.txt"
-
-
-@dataclass(frozen=True)
-class FolderNames:
-    """The names of the folders inside a dataset."""
-
-    references: str = "Clases"
-    arrivals: str = "Images"
-    sorted: str = "Dataset"
-    unsure: str = "Unsure"
-    unknown: str = "Unknown"
-    bad: str = "Bad"
 
 
 @dataclass(frozen=True)
@@ -37,9 +26,9 @@ class Arrivals:
 class Dataset:
     """One dataset on disk. Nothing here writes, except `prepare`."""
 
-    def __init__(self, root: Path, names: FolderNames | None = None, state_dir: Path | None = None) -> None:
+    def __init__(self, root: Path, names: Folders | None = None, state_dir: Path | None = None) -> None:
         self.root = root
-        self.names = names or FolderNames()
+        self.names = names or Folders()
         self.state = state_dir / root.name if state_dir else root / ".refsort"
 
     @property

@@ -2,7 +2,9 @@
 
 Decoders are large programs in C; now and then one has a hole that a crafted file can use. Here such a file costs one
 picture. What comes back from a worker is a header and bytes, both checked, never objects. This is no jail: a decoder
-that was taken over can't write to files on Linux and macOS, but may still read what the user may read.
+that was taken over can put nothing into files on Linux and macOS, but may otherwise do what the user may do.
+
+On two cores a sort loses 6 % of its speed with pictures of 500 pixels, 4 % with 12 megapixels (benchmarks/isolated.py).
 """
 
 import math

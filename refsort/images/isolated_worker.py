@@ -111,7 +111,7 @@ def _listen(requests: int, waiting: "SimpleQueue[Request]") -> None:
                 waiting.put(Request(pipe.read(length), side, max_pixels))
             except MemoryError:
                 waiting.put(Request(None, side, max_pixels))
-                return  # the rest can't be skipped; the parent will end this process
+                return  # the rest can't be skipped
     os._exit(0)
 
 
@@ -164,6 +164,8 @@ def _serve(replies: int, request: Request, cpu_seconds: float, megabytes: int) -
     except MemoryError:
         reply = Reply(NO_MEMORY)
     _send(replies, reply)
+    if request.data is None:
+        os._exit(0)  # there is no listening any more, not even for the end of the parent
     return used
 
 

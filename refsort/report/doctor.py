@@ -15,7 +15,7 @@ from refsort.config import Config
 from refsort.encoders import overview
 from refsort.errors import RefsortError
 from refsort.files import claim
-from refsort.files.dataset import Dataset, FolderNames
+from refsort.files.dataset import Dataset
 from refsort.names import show
 
 CORE = ("numpy", "pillow", "pillow-heif", "onnx", "onnxruntime", "pydantic", "pyyaml", "watchdog", "filelock")
@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 def examine(config: Config) -> list[Finding]:
     """Everything, in the order of a check-up: machine, packages, encoders, dataset."""
-    dataset = Dataset(config.dataset_path, FolderNames(**config.folders.model_dump()), config.state_dir)
+    dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
     return [*_machine(), *_packages(), *_encoders(), *_folders(config, dataset)]
 
 

@@ -10,7 +10,7 @@ from refsort.decide import fit
 from refsort.encoders import AUTO, FALLBACK, Encoder, choose, load
 from refsort.errors import EncoderError
 from refsort.files.cache import Cache
-from refsort.files.dataset import Dataset, FolderNames
+from refsort.files.dataset import Dataset
 from refsort.files.journal import Journal, RunRecord
 from refsort.files.lock import hold
 from refsort.files.recovery import recover
@@ -30,7 +30,7 @@ class Sorter:
     def __init__(self, config: Config, reporter: Reporter | None = None) -> None:
         self.config = config
         self.reporter: Reporter = reporter or Reporters()
-        self.dataset = Dataset(config.dataset_path, FolderNames(**config.folders.model_dump()), config.state_dir)
+        self.dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
 
     # -- sorting
 

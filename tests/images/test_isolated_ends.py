@@ -118,14 +118,27 @@ def test_workers_do_not_outlive_their_parent(decoder: Decoder, good: bytes, deco
     wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 3)
 
 
+def started(megabytes: int, cpu_seconds: float) -> "subprocess.Popen[bytes]":
+    """A worker whose parent does nothing about its end."""
+    limits = str(megabytes), str(cpu_seconds)
+    command = [sys.executable, "-I", "-S", isolated_worker.__file__, *limits, *filter(None, sys.path)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+
+
 def test_a_worker_that_only_computes_ends_without_its_parent(decoder: Decoder) -> None:
     spinning = decoder.does("while True: pass")
-    command = [sys.executable, "-I", "-S", isolated_worker.__file__, "2048", "0.5", *filter(None, sys.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+    with started(2048, 0.5) as worker:
         assert worker.stdin is not None
         worker.stdin.write(isolated_worker.REQUEST.pack(len(spinning), 0, 10**8) + spinning)
-        worker.stdin.flush()
         assert worker.wait(20) == -signal.SIGXCPU
+
+
+@on_linux
+def test_a_worker_that_can_not_hold_the_file_ends_without_its_parent() -> None:
+    with started(16, 10) as worker:
+        assert worker.stdin is not None
+        worker.stdin.write(isolated_worker.REQUEST.pack(10**9, 0, 10**8))
+        assert worker.wait(20) == 0
 
 
 @on_linux
