@@ -64,6 +64,7 @@ def verdict(marks: "Marks") -> str:
     ]
     if marks.strays:
         lines.append(
-            f"of {marks.strays} that belong to no class {marks.strays_aside} were left in doubt, {marks.strays_sorted} were sorted"
+            f"of {marks.strays} that belong to no class {marks.strays_aside} were left in doubt, "
+            f"{marks.strays_sorted} were sorted"
         )
     return "\n".join([*lines, f"right decisions: {marks.share_right:.1%}"])
