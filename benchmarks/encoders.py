@@ -1,6 +1,6 @@
 """Pictures per second from files on disk, per stage and as a whole, beside what sentence-transformers does.
 
-    python benchmarks/encoders.py PHOTO [--model FOLDER] [--rounds 3]
+    python benchmarks/encoders.py PHOTO [--model FOLDER] [--rounds 3] [--cores 1 2]
 
 PHOTO: any photograph; it is scaled to 12 megapixels and to 500 pixels, with grain so that it compresses like a real
 one. --model: a sentence-transformers folder with a CLIP ViT-B/32; without it one of random weights is made, which is
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("photo", type=Path)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cores", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work_name:
         work = Path(work_name)
@@ -164,7 +165,7 @@ def main() -> None:
             ("sentence-transformers, batches of 16", "batched", str(model)),
             ("sentence-transformers, one by one", "one", str(model)),
         ]
-        for cores in (1, min(2, os.cpu_count() or 1)):
+        for cores in args.cores:
             for size in SIZES:
                 best: dict[str, dict[str, Any]] = {}
                 for _ in range(args.rounds):

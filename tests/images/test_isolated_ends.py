@@ -118,11 +118,18 @@ def test_workers_do_not_outlive_their_parent(decoder: Decoder, good: bytes, deco
     wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 3)
 
 
-def started(megabytes: int, cpu_seconds: float) -> "subprocess.Popen[bytes]":
-    """A worker whose parent does nothing about its end."""
+@contextmanager
+def started(megabytes: int, cpu_seconds: float) -> "Iterator[subprocess.Popen[bytes]]":
+    """A worker, ready for pictures, whose parent does nothing about its end."""
     limits = str(megabytes), str(cpu_seconds)
     command = [sys.executable, "-I", "-S", isolated_worker.__file__, *limits, *filter(None, sys.path)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as worker:
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.read(isolated_worker.REPLY.size)[0] == isolated_worker.READY
+            yield worker
+        finally:
+            worker.kill()
 
 
 def test_a_worker_that_only_computes_ends_without_its_parent(decoder: Decoder) -> None:
