@@ -68,7 +68,7 @@ class Config(BaseModel):
     bad: Literal["move", "keep"] = Field("move", description="unreadable pictures: to Bad/, or stay")
     min_score: float = Field(-1.0, ge=-1, le=1, description="a best score below this is unsure (cosine)")
     min_margin: float = Field(0.03, ge=0, le=2, description="best minus second score below this is unsure")
-    batch_size: int = Field(16, ge=1, le=1024, description="pictures encoded at once")
+    batch_size: int = Field(0, ge=0, le=1024, description="pictures encoded at once; 0: as the encoder likes it")
     threads: int = Field(0, ge=0, le=256, description="threads for decoding and encoding; 0: one per core")
     isolate: bool = Field(False, description="decode in processes of their own, for pictures from strangers")
     max_pixels: int = Field(200_000_000, ge=1, description="larger pictures are refused before decoding")

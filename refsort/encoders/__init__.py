@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from refsort.encoders.base import Encoder, Floats, Rgb, unit
+from refsort.encoders.base import BATCH, Encoder, Floats, Rgb, unit
 from refsort.errors import EncoderError
 
 Tell = Callable[[str], None]
@@ -112,6 +112,7 @@ def _measured(name: str, about: str, measure: bool) -> Row:
 
 __all__ = [
     "AUTO",
+    "BATCH",
     "BUILTIN",
     "CLIP",
     "FALLBACK",

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Rgb = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
+BATCH = 16
+"""Pictures encoded at once by an encoder that has no `batch` of its own."""
+
 
 @runtime_checkable
 class Encoder(Protocol):

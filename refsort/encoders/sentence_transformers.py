@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from refsort.encoders.base import Floats, Rgb, unit
+from refsort.encoders.base import BATCH, Floats, Rgb, unit
 from refsort.encoders.hub import (
     can_be_fetched,
     check_weights,
@@ -25,6 +25,9 @@ from refsort.encoders.hub import (
 from refsort.encoders.pixels import middle
 from refsort.errors import EncoderError
 
+GPU_BATCH = 128
+"""Pictures encoded at once on a GPU; a processor gains nothing from more than a few."""
+
 
 class SentenceTransformerEncoder:
     """A model with pictures on one side and, mostly, phrases on the other. Use `load`."""
@@ -32,10 +35,14 @@ class SentenceTransformerEncoder:
     note: str = ""
     """What the user should know about this encoder, empty when all is well."""
 
-    def __init__(self, name: str, folder: Path, model: Any) -> None:
-        """`model`: a SentenceTransformer loaded from `folder`. Raises EncoderError if it takes no pictures."""
+    def __init__(self, name: str, folder: Path, model: Any, *, half: bool | None = None) -> None:
+        """`model`: a SentenceTransformer loaded from `folder`. Raises EncoderError if it takes no pictures.
+
+        `half`: compute pictures in float16 where that is exact enough; None: on NVIDIA's GPUs only.
+        """
         self.name, self.folder, self.model = name, folder, model
-        self.fingerprint = fingerprint(folder)
+        self.half = model.device.type == "cuda" if half is None else half
+        self.fingerprint = fingerprint(folder) + ("-half" if self.half else "")
         if not model.supports("image"):
             raise EncoderError(f"{name} takes no pictures, only {' and '.join(map(str, model.modalities))}")
         self.rest = self._probe()
@@ -65,6 +72,11 @@ class SentenceTransformerEncoder:
         """Does torch compute on something better than the processor?"""
         return str(self.model.device.type) != "cpu"
 
+    @property
+    def batch(self) -> int:
+        """How many pictures are best encoded at once."""
+        return GPU_BATCH if self.on_gpu else BATCH
+
     def prepare(self, rgb: Rgb) -> Floats:
         """uint8[H, W, 3] → float32[3, side, side], made by the model's own image processor; safe in threads."""
         pixels = self.model.preprocess([Image.fromarray(middle(rgb))])["pixel_values"][0]
@@ -76,7 +88,8 @@ class SentenceTransformerEncoder:
             return np.zeros((0, self.dim), np.float32)
         import torch
 
-        with torch.inference_mode():
+        kind = self.model.device.type
+        with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self.half):
             pixels = torch.tensor(batch, device=self.model.device)
             vectors = self.model({**self.rest, "pixel_values": pixels})["sentence_embedding"]
             return unit(vectors.float().cpu().numpy())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from refsort.config import Config
 from refsort.decide import fit
-from refsort.encoders import AUTO, FALLBACK, Encoder, choose, load
+from refsort.encoders import AUTO, BATCH, FALLBACK, Encoder, choose, load
 from refsort.errors import EncoderError
 from refsort.files.cache import Cache
 from refsort.files.dataset import Dataset
@@ -76,12 +76,13 @@ class Sorter:
         config = self.config
         limits = Limits(config.max_pixels, config.max_bytes)
         threads = config.threads or os.cpu_count() or 1
+        batch = config.batch_size or getattr(encoder, "batch", BATCH)
         read: Reader = read_picture
         if config.isolate:
             from refsort.images.isolated import IsolatedReader
 
             read = stack.enter_context(IsolatedReader(threads)).read
-        return Embedder(self.dataset, encoder, cache, limits, batch_size=config.batch_size, threads=threads, read=read)
+        return Embedder(self.dataset, encoder, cache, limits, batch_size=batch, threads=threads, read=read)
 
     def _load_encoder(self) -> Encoder:
         pin = self.dataset.state / "encoder.json"

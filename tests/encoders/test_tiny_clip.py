@@ -296,3 +296,17 @@ def test_looking_for_a_model_imports_nothing_heavy() -> None:
         "print({'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules))\n"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"
+
+
+def test_half_precision_says_so_in_the_fingerprint_and_stays_close() -> None:
+    """What runs on a GPU, here on the processor: the same vectors to three digits, under another identity."""
+    folder = tiny_clip.tiny_clip_folder()
+    full = SentenceTransformerEncoder.load(str(folder))
+    half = SentenceTransformerEncoder("half", folder, full.model, half=True)
+    rng = np.random.default_rng(5)
+    batch = np.stack([full.prepare(np.asarray(tiny_clip.draw_shape(rng, "circle", "red"))) for _ in range(6)])
+    exact, near = full.embed_images(batch), half.embed_images(batch)
+    assert half.fingerprint == f"{full.fingerprint}-half"
+    assert (exact * near).sum(axis=1).min() >= 0.999
+    assert not np.array_equal(exact, near)
+    assert half.batch == full.batch == 16
