@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from refsort.encoders.base import BATCH, Encoder, Floats, Rgb, unit
+from refsort.encoders.base import BATCH, Encoder, Floats, Rgb, cores, unit
 from refsort.errors import EncoderError
 
 Tell = Callable[[str], None]
@@ -123,6 +123,7 @@ __all__ = [
     "Rgb",
     "Row",
     "choose",
+    "cores",
     "load",
     "overview",
     "unit",

@@ -1,5 +1,6 @@
 """What an encoder is: pictures (and, for some, phrases) become unit vectors."""
 
+import os
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -34,6 +35,11 @@ class Encoder(Protocol):
 
     def embed_texts(self, phrases: list[str]) -> Floats | None:
         """float32[n, dim], or None where the encoder has no text side."""
+
+
+def cores() -> int:
+    """Cores this process may use; in a container often fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def unit(vectors: Floats) -> Floats:

@@ -24,7 +24,6 @@ away the outer eighth as well (coins +6, clothing and waste -1 to -2).
 
 import hashlib
 import importlib.util
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -35,7 +34,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from refsort.encoders.base import Floats, Rgb, unit
+from refsort.encoders.base import Floats, Rgb, cores, unit
 from refsort.encoders.efficientnet import INPUT, LITE0, LITE2, Variant, build_graph
 from refsort.encoders.legacy_torch import read_state_dict
 from refsort.errors import EncoderError
@@ -110,7 +109,7 @@ class BuiltinEncoder:
         self.side = recipe.side
         self.fingerprint = _fingerprint(recipe)
         self._networks = recipe.networks
-        self._threads = threads or _cores()
+        self._threads = threads or cores()
         self._vectors = [_session(network, list(VECTOR_PARTS)) for network in recipe.networks]
         self.dim = sum(output.shape[1] for session in self._vectors for output in session.get_outputs())
 
@@ -204,8 +203,3 @@ def _fingerprint(recipe: Recipe) -> str:
     """Identity of weights, preparation, parts of the vector and precision."""
     facts = [*(n.sha256 for n in recipe.networks), recipe.side, PREPARATION, VECTOR_PARTS, "float32"]
     return f"builtin-{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,7 +4,6 @@ So no vector can depend on its batch. Measured with a ViT-B/32 on two cores: 11.
 one with both cores on it, 8.9 in batches of 16 with both cores.
 """
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,12 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from refsort.encoders.base import Floats
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+from refsort.encoders.base import Floats, cores
 
 
 def open_session(model: Path) -> Any:

@@ -1,13 +1,12 @@
 """The main job: list → read → embed → decide → file → report. The one place where the rooms of the house meet."""
 
-import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
 from refsort.config import Config
 from refsort.decide import fit
-from refsort.encoders import AUTO, BATCH, FALLBACK, Encoder, choose, load
+from refsort.encoders import AUTO, BATCH, FALLBACK, Encoder, choose, cores, load
 from refsort.errors import EncoderError
 from refsort.files.cache import Cache
 from refsort.files.dataset import Dataset
@@ -75,7 +74,7 @@ class Sorter:
     def _embedder(self, encoder: Encoder, cache: Cache, stack: ExitStack) -> Embedder:
         config = self.config
         limits = Limits(config.max_pixels, config.max_bytes)
-        threads = config.threads or os.cpu_count() or 1
+        threads = config.threads or cores()
         batch = config.batch_size or getattr(encoder, "batch", BATCH)
         read: Reader = read_picture
         if config.isolate:
