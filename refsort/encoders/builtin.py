@@ -31,12 +31,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from PIL import Image
 
 from refsort.encoders.base import Floats, Rgb, cores, unit
 from refsort.encoders.efficientnet import INPUT, LITE0, LITE2, Variant, build_graph
 from refsort.encoders.legacy_torch import read_state_dict
+from refsort.encoders.sessions import open_session
 from refsort.errors import EncoderError
 
 ABOUT = {
@@ -174,11 +174,7 @@ def _middle(width: int, height: int) -> tuple[float, float, float, float]:
 def _session(network: Network, outputs: Sequence[str]) -> Any:
     """A network opened in ONNX Runtime. Raises EncoderError without sound weights."""
     graph = build_graph(read_state_dict(_weights(network)), network.variant, outputs)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # the calling thread; pictures are spread over threads instead
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    return open_session(graph)
 
 
 def _weights(network: Network) -> bytes:

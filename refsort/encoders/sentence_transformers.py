@@ -12,13 +12,10 @@ from PIL import Image
 
 from refsort.encoders.base import BATCH, Floats, Rgb, unit
 from refsort.encoders.hub import (
-    can_be_fetched,
     check_weights,
     find,
     fingerprint,
     first_line,
-    installed,
-    is_cached,
     quiet,
     require_installed,
 )
@@ -130,6 +127,3 @@ def load_model(folder: Path, threads: int) -> Any:
         processor_kwargs={"backend": "pil"},
     )
     return model.eval()
-
-
-__all__ = ["SentenceTransformerEncoder", "can_be_fetched", "fingerprint", "installed", "is_cached"]

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 from refsort.encoders.base import Floats, cores
 
 
-def open_session(model: Path) -> Any:
-    """A network for runs in the calling thread. Raises whatever ONNX Runtime raises on a file it can't use."""
+def open_session(model: Path | bytes) -> Any:
+    """A network, from a file or its bytes, for runs in the calling thread.
+
+    Raises whatever ONNX Runtime raises on a network it can't use.
+    """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = 1  # the calling thread; pictures are spread over threads instead
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only
-    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    source = model if isinstance(model, bytes) else str(model)
+    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def run_each(session: Any, inputs: Sequence[NDArray[Any]], threads: int, output: str | None = None) -> list[Floats]:

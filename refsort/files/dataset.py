@@ -24,7 +24,7 @@ class Arrivals:
 
 
 class Dataset:
-    """One dataset on disk. Nothing here writes, except `prepare`."""
+    """One dataset on disk. Nothing here writes."""
 
     def __init__(self, root: Path, names: Folders | None = None, state_dir: Path | None = None) -> None:
         self.root = root

@@ -163,7 +163,7 @@ class Mover:
             self._fail(filing, f"can't be copied to {show(move.target)}: {words(error)}")
         else:
             filing.copied[position] = True
-            filing.moves[position] = replace(move, target_dev=made.dev, target_ino=made.ino)
+            filing.moves[position] = owned(move, made)
 
     def _fail(self, filing: _Filing, reason: str) -> None:
         """A step was refused. If that is because somebody took the file away meanwhile, nothing is wrong."""

@@ -41,7 +41,8 @@ def embed_references(embedder: Embedder, files: dict[str, list[str]], reporter: 
             paths.append(found.path)
         else:
             reporter.message(f"reference {show(found.path)} is left out: {found.reason}")
-    missing = [name for label, name in enumerate(classes) if label not in set(labels)]
+    present = set(labels)
+    missing = [name for label, name in enumerate(classes) if label not in present]
     if missing:
         raise EmptyClass(
             f"class {show(missing[0])} has no readable reference picture (see above); "

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from refsort.encoders import clip
-from refsort.encoders import sentence_transformers as st
+from refsort.encoders import clip, hub
 from refsort.encoders.base import Encoder, Floats, Rgb, unit
 from refsort.encoders.export_cache import Place
 from refsort.encoders.exported import ExportedEncoder
@@ -25,7 +24,7 @@ from refsort.errors import EncoderError
 from tests.encoders import tiny_clip
 from tests.encoders.tiny_clip import CLASSES, caption
 
-pytestmark = pytest.mark.skipif(not st.installed(), reason="needs torch and sentence-transformers")
+pytestmark = pytest.mark.skipif(not hub.installed(), reason="needs torch and sentence-transformers")
 
 LOAD = "import sys; from refsort.encoders import clip; encoder = clip.load(sys.argv[1]); "
 

@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from refsort.encoders import sentence_transformers as st
+from refsort.encoders import hub
 from refsort.encoders.base import Encoder, Floats, unit
-from refsort.encoders.sentence_transformers import SentenceTransformerEncoder, fingerprint
+from refsort.encoders.hub import fingerprint
+from refsort.encoders.sentence_transformers import SentenceTransformerEncoder
 from refsort.errors import EncoderError
 from tests.encoders import tiny_clip
 from tests.encoders.tiny_clip import CLASSES, SIDE, caption
 
-pytestmark = pytest.mark.skipif(not st.installed(), reason="needs torch and sentence-transformers")
+pytestmark = pytest.mark.skipif(not hub.installed(), reason="needs torch and sentence-transformers")
 
 LABELS = np.arange(len(CLASSES))
 TOWER = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -246,14 +247,14 @@ def test_a_model_is_fetched_once(
     (copied / "pytorch_model.bin").write_bytes(b"not wanted")
     with tiny_clip.serve(copied) as address:
         monkeypatch.setenv("HF_ENDPOINT", address)
-        assert st.can_be_fetched()
-        assert not st.is_cached("clip-ViT-B-32")
+        assert hub.can_be_fetched()
+        assert not hub.is_cached("clip-ViT-B-32")
         SentenceTransformerEncoder.load("clip-ViT-B-32")
         with pytest.raises(EncoderError, match=r"owner/other could not be fetched from .*404 Not Found"):
             SentenceTransformerEncoder.load("owner/other")
     assert not list(empty_cache.rglob("*.bin"))
-    assert st.is_cached("clip-ViT-B-32")
-    assert not st.can_be_fetched()
+    assert hub.is_cached("clip-ViT-B-32")
+    assert not hub.can_be_fetched()
     assert SentenceTransformerEncoder.load("clip-ViT-B-32").fingerprint == encoder.fingerprint
 
 
@@ -279,7 +280,7 @@ def test_what_cannot_be_fetched_is_said_at_once(empty_cache: Path, monkeypatch: 
         assert len(str(caught.value).splitlines()) <= 2
         monkeypatch.setenv("HF_HUB_OFFLINE", "1")
         start = time.monotonic()
-        assert not st.can_be_fetched()
+        assert not hub.can_be_fetched()
         assert time.monotonic() - start < 1
 
 
@@ -291,8 +292,8 @@ def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_looking_for_a_model_imports_nothing_heavy() -> None:
     script = (
-        "import sys, refsort.encoders.sentence_transformers as st\n"
-        "st.installed(), st.is_cached('clip-ViT-B-32')\n"
+        "import sys, refsort.encoders.sentence_transformers; from refsort.encoders import hub\n"
+        "hub.installed(), hub.is_cached('clip-ViT-B-32')\n"
         "print({'torch', 'transformers', 'sentence_transformers', 'huggingface_hub'} & set(sys.modules))\n"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"

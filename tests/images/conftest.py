@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.images.make import Row, make_battery
+from tests.images.broken import Decoder
+from tests.images.make import Row, heic, jpeg, make_battery
 from tests.images.scene import Scene
 
 
@@ -35,3 +36,13 @@ def battery(tmp_path_factory: pytest.TempPathFactory) -> Battery:
 @pytest.fixture(scope="session")
 def scene() -> Scene:
     return Scene()
+
+
+@pytest.fixture(scope="module")
+def good(scene: Scene) -> bytes:
+    return jpeg(scene.image)
+
+
+@pytest.fixture
+def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Decoder:
+    return Decoder(tmp_path, heic(scene.image), monkeypatch)

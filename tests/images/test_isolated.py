@@ -14,20 +14,10 @@ from refsort.images import isolated, isolated_worker, read_picture
 from refsort.images.isolated import IsolatedReader
 from tests.images.broken import Decoder, Program, on_linux, posix, told, workers
 from tests.images.conftest import Battery
-from tests.images.make import encoded, heic, jpeg
-from tests.images.scene import SIDE, Scene
+from tests.images.make import encoded
+from tests.images.scene import SIDE
 
 pytestmark = posix
-
-
-@pytest.fixture(scope="module")
-def good(scene: Scene) -> bytes:
-    return jpeg(scene.image)
-
-
-@pytest.fixture
-def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Decoder:
-    return Decoder(tmp_path, heic(scene.image), monkeypatch)
 
 
 @pytest.fixture

@@ -17,21 +17,9 @@ import pytest
 from refsort.images import isolated_worker, read_picture
 from refsort.images.isolated import IsolatedReader
 from tests.images.broken import CRASH, SEGFAULT, SLEEP, Decoder, on_linux, posix, told, wait_for, workers
-from tests.images.make import heic, jpeg
-from tests.images.scene import Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = posix
-
-
-@pytest.fixture(scope="module")
-def good(scene: Scene) -> bytes:
-    return jpeg(scene.image)
-
-
-@pytest.fixture
-def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Decoder:
-    return Decoder(tmp_path, heic(scene.image), monkeypatch)
 
 
 @contextmanager
