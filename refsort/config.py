@@ -55,7 +55,7 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str = Field("Tornillos", min_length=1, description="the dataset: a folder in data_dir")
-    mode: Literal["avg", "max", "prototype"] = Field("prototype", description="how classes are scored")
+    mode: Literal["lda", "prototype", "avg", "max"] = Field("lda", description="how classes are scored")
     data_dir: Path = Field(Path("Data"), description="where the datasets lie")
     encoder: str = Field("auto", min_length=1, description="auto, builtin, builtin-large, clip-ViT-B-32 or a folder")
     precision: Literal["fp32", "int8"] = Field("fp32", description="int8: clip-ViT-B-32 is faster and less exact")
@@ -63,11 +63,13 @@ class Config(BaseModel):
         "move", description="what happens to a sorted picture"
     )
     unsure: Literal["move", "keep", "off"] = Field(
-        "move", description="unsure pictures: to Unsure/, stay, or sort anyway"
+        "move", description="unsure and unknown pictures: to Unsure/ and Unknown/, stay, or sort anyway"
     )
     bad: Literal["move", "keep"] = Field("move", description="unreadable pictures: to Bad/, or stay")
-    min_score: float = Field(-1.0, ge=-1, le=1, description="a best score below this is unsure (cosine)")
-    min_margin: float = Field(0.03, ge=0, le=2, description="best minus second score below this is unsure")
+    max_wrong: float = Field(0.05, gt=0, lt=1, description="share of moved pictures that may be wrong (mode lda)")
+    unknown_share: float = Field(0.1, ge=0, lt=1, description="share of arrivals that belong to no class (mode lda)")
+    min_score: float = Field(-1.0, ge=-1, le=1, description="a best cosine below this is unsure (other modes)")
+    min_margin: float = Field(0.03, ge=0, le=2, description="a lead below this is unsure (other modes)")
     batch_size: int = Field(0, ge=0, le=1024, description="pictures encoded at once; 0: as the encoder likes it")
     threads: int = Field(0, ge=0, le=256, description="threads for decoding and encoding; 0: one per core")
     isolate: bool = Field(False, description="decode in processes of their own, for pictures from strangers")

@@ -8,10 +8,17 @@ from collections.abc import Callable
 from refsort.decide.avg import Average
 from refsort.decide.base import Floats, Labels, Scorer, check_references, check_vectors
 from refsort.decide.decision import Decision, Rule, decide
+from refsort.decide.judge import Judge, Terms, make_judge
+from refsort.decide.lda import Lda
 from refsort.decide.maximum import Maximum
 from refsort.decide.prototype import Prototype
 
-SCORERS: dict[str, Callable[[Floats, Labels, int], Scorer]] = {"avg": Average, "max": Maximum, "prototype": Prototype}
+SCORERS: dict[str, Callable[[Floats, Labels, int], Scorer]] = {
+    "avg": Average,
+    "max": Maximum,
+    "prototype": Prototype,
+    "lda": Lda,
+}
 
 
 def fit(mode: str, vectors: Floats, labels: Labels, classes: int) -> Scorer:
@@ -20,4 +27,17 @@ def fit(mode: str, vectors: Floats, labels: Labels, classes: int) -> Scorer:
     return SCORERS[mode](vectors, labels, classes)
 
 
-__all__ = ["SCORERS", "Decision", "Floats", "Labels", "Rule", "Scorer", "check_vectors", "decide", "fit"]
+__all__ = [
+    "SCORERS",
+    "Decision",
+    "Floats",
+    "Judge",
+    "Labels",
+    "Rule",
+    "Scorer",
+    "Terms",
+    "check_vectors",
+    "decide",
+    "fit",
+    "make_judge",
+]

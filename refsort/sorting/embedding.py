@@ -162,6 +162,9 @@ class Embedder:
                 yield found
                 continue
             vector = rounded(next(vectors))
+            if not np.isfinite(vector).all() or not vector.any():
+                yield replace(found, state="unreadable", prepared=None, reason="the encoder gave no usable vector")
+                continue
             if found.stat is not None:
                 self.cache.put(found.path, found.stat, found.sha256, vector)
             yield replace(found, vector=vector, prepared=None)

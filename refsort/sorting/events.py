@@ -5,7 +5,7 @@ from typing import Any, Literal, Protocol
 
 from refsort.decide import Decision
 
-Kind = Literal["sorted", "unsure", "bad", "failed", "skipped"]
+Kind = Literal["sorted", "unsure", "unknown", "bad", "failed", "skipped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,19 @@ class Run:
     dry_run: bool
     sorted: int = 0
     unsure: int = 0
+    unknown: int = 0
     bad: int = 0
     failed: int = 0
     skipped: int = 0
     per_class: dict[str, int] = field(default_factory=dict)
+    terms: str = ""
+    """On what terms pictures were moved or left aside, in words."""
+    promise: bool = False
+    """Whether `max_wrong` is promised."""
+    cut: float | None = None
+    """Least probability of being right that was moved, where the mode is calibrated."""
+    expected_wrong: float | None = None
+    """Share of the moved pictures expected to be wrong, where the mode is calibrated."""
     seconds: float = 0.0
     images_per_second: float = 0.0
     report: str | None = None
@@ -47,6 +56,11 @@ class Run:
         setattr(self, item.kind, getattr(self, item.kind) + 1)
         if item.kind == "sorted" and item.decision is not None:
             self.per_class[item.decision.class_name] += 1
+
+    @property
+    def handled(self) -> int:
+        """Pictures that were decided, and those that could not be read."""
+        return self.sorted + self.unsure + self.unknown + self.bad
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

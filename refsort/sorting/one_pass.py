@@ -1,18 +1,25 @@
-"""One pass over the drop folder: each arrival is decided and filed, in batches."""
+"""One pass over the drop folder: arrivals are embedded, decided together, and filed in batches."""
+
+from dataclasses import replace
+
+import numpy as np
 
 from refsort.config import Config
-from refsort.decide import Rule, Scorer, decide
+from refsort.decide import Decision
 from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
 from refsort.files.preview import Preview
 from refsort.files.requests import Outcome, Request, member, words
-from refsort.sorting.embedding import Embedded, Embedder
+from refsort.sorting.embedding import Embedded
 from refsort.sorting.events import Item, Kind, Reporter, Run
+from refsort.sorting.prepared import Prepared
 
 FILE_BATCH = 256
 """Groups filed per commit of the journal: a commit costs a flush to the disk, 256 share it."""
+DECIDE_BATCH = 2048
+"""Arrivals decided together: enough to see how many of them belong to no class, and a bound on the memory."""
 
 
 class Pass:
@@ -23,22 +30,20 @@ class Pass:
         config: Config,
         dataset: Dataset,
         journal: Journal | None,
-        embedder: Embedder,
-        scorer: Scorer,
-        classes: list[str],
+        prepared: Prepared,
         run: Run,
         reporter: Reporter,
     ) -> None:
         self.config = config
         self.dataset = dataset
         self.journal = journal
-        self.embedder = embedder
-        self.scorer = scorer
-        self.classes = classes
+        self.embedder = prepared.embedder
+        self.judge = prepared.judge
         self.run = run
         self.reporter = reporter
-        self.rule = Rule(config.min_score, config.min_margin, abstain=config.unsure != "off")
+        self.found: list[tuple[Group, Embedded]] = []
         self.pending: list[tuple[Item, Request]] = []
+        self.expected_wrong = 0.0
         if journal is None or run.run is None:
             self.file = Preview(dataset).file
         else:
@@ -52,23 +57,39 @@ class Pass:
         self.reporter.stage("pictures", len(arrivals.groups))
         found = self.embedder.stream(group.path for group in arrivals.groups)
         for group, embedded in zip(arrivals.groups, found, strict=True):
-            self._deal_with(group, embedded)
+            self.found.append((group, embedded))
+            if len(self.found) >= DECIDE_BATCH:
+                self._decide_found()
             self.reporter.step()
+        self._decide_found()
         self._file_pending()
 
-    def _deal_with(self, group: Group, found: Embedded) -> None:
-        if found.state == "ok" and found.vector is not None:
-            decision = decide(self.scorer.scores(found.vector[None]), self.classes, self.rule)[0]
+    def _decide_found(self) -> None:
+        """Decide what has been embedded so far, all of it together, and plan where it goes."""
+        found, self.found = self.found, []
+        vectors = [embedded.vector for _, embedded in found if embedded.vector is not None]
+        decisions: list[Decision] = []
+        if vectors:
+            decisions, terms = self.judge.decide(np.stack(vectors))
+            self.run.terms, self.run.promise, self.run.cut = terms.words, terms.promise, terms.cut
+        waiting = iter(decisions)
+        for group, embedded in found:
+            decision = next(waiting) if embedded.vector is not None else None
+            self._deal_with(group, replace(embedded, vector=None), decision)
+
+    def _deal_with(self, group: Group, found: Embedded, decision: Decision | None) -> None:
+        names = self.dataset.names
+        if decision is not None:
             if decision.verdict == "sure":
                 item = Item(group.path, "sorted", decision=decision)
-                self._plan(group, found, item, f"{self.dataset.names.sorted}/{decision.class_name}")
-            else:
-                item = Item(group.path, "unsure", decision=decision, reason=decision.reason)
-                stays = self.config.unsure == "keep"
-                self._plan(group, found, item, None if stays else self.dataset.names.unsure)
+                self._plan(group, found, item, f"{names.sorted}/{decision.class_name}")
+                return
+            item = Item(group.path, decision.verdict, decision=decision, reason=decision.reason)
+            aside = names.unsure if decision.verdict == "unsure" else names.unknown
+            self._plan(group, found, item, None if self.config.unsure == "keep" else aside)
         elif found.state == "bad":
             item = Item(group.path, "bad", reason=found.reason)
-            self._plan(group, found, item, None if self.config.bad == "keep" else self.dataset.names.bad)
+            self._plan(group, found, item, None if self.config.bad == "keep" else names.bad)
         elif found.state == "unreadable":
             self._tell(Item(group.path, "failed", reason=found.reason))
         else:
@@ -112,6 +133,9 @@ class Pass:
 
     def _tell(self, item: Item) -> None:
         self.run.count(item)
+        if item.kind == "sorted" and item.decision is not None and item.decision.probability is not None:
+            self.expected_wrong += 1 - item.decision.probability
+            self.run.expected_wrong = round(self.expected_wrong / self.run.sorted, 4)
         self.reporter.item(item)
 
 

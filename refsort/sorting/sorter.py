@@ -5,22 +5,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from refsort.config import Config
-from refsort.decide import fit
-from refsort.encoders import AUTO, BATCH, FALLBACK, Encoder, choose, cores, load
-from refsort.errors import EncoderError
-from refsort.files.cache import Cache
 from refsort.files.dataset import Dataset
 from refsort.files.journal import Journal, RunRecord
 from refsort.files.lock import hold
 from refsort.files.recovery import recover
 from refsort.files.undo import Undone, undo
 from refsort.files.undo import choose as choose_moves
-from refsort.images import READING, read_picture
-from refsort.sorting.embedding import Embedder, Limits, Reader
 from refsort.sorting.events import Reporter, Reporters, Run
 from refsort.sorting.one_pass import Pass
-from refsort.sorting.pin import read_pin, write_pin
-from refsort.sorting.references import embed_references, list_references
+from refsort.sorting.prepared import Prepared, prepare
+from refsort.sorting.references import list_references
 
 
 class Sorter:
@@ -37,69 +31,31 @@ class Sorter:
         """One pass over everything that has arrived. Raises RefsortError before anything is touched."""
         begun = time.perf_counter()
         self.dataset.check()
-        files = list_references(self.dataset)
+        list_references(self.dataset)
         with ExitStack() as stack:
             journal = self._journal_to_look_at(stack) if dry_run else self._journal_to_write(stack, "sort")
-            encoder = self._load_encoder()
-            cache = Cache(self.dataset.state / "cache.db", f"{encoder.fingerprint}/{READING}")
-            stack.callback(cache.close)
-            embedder = self._embedder(encoder, cache, stack)
-            references = embed_references(embedder, files, self.reporter)
-            scorer = fit(self.config.mode, references.vectors, references.labels, len(references.classes))
-            run = self._begin(encoder, references.classes, None if dry_run else journal)
+            prepared = stack.enter_context(prepare(self.config, self.dataset, self.reporter))
+            run = self._begin(prepared, None if dry_run else journal)
             try:
-                Pass(
-                    *(self.config, self.dataset, journal, embedder, scorer, references.classes, run, self.reporter)
-                ).sort_all()
+                Pass(self.config, self.dataset, journal, prepared, run, self.reporter).sort_all()
             finally:
                 run.seconds = round(time.perf_counter() - begun, 3)
-                handled = run.sorted + run.unsure + run.bad
-                run.images_per_second = round(handled / max(run.seconds, 1e-9), 1)
+                run.images_per_second = round(run.handled / max(run.seconds, 1e-9), 1)
                 self.reporter.end(run)
                 if journal is not None and run.run is not None:
                     journal.end_run(run.run, run.as_dict())
         return run
 
-    def _begin(self, encoder: Encoder, classes: list[str], journal: Journal | None) -> Run:
-        config = self.config
+    def _begin(self, prepared: Prepared, journal: Journal | None) -> Run:
+        config, encoder = self.config, prepared.encoder
         number = None
         if journal is not None:
             settings = config.model_dump(mode="json") | {"encoder": encoder.name, "fingerprint": encoder.fingerprint}
             number = journal.begin_run("sort", config.action, settings)
         return Run(
             *(number, config.dataset, encoder.name, config.mode, config.action, journal is None),
-            per_class=dict.fromkeys(classes, 0),
+            per_class=dict.fromkeys(prepared.references.classes, 0),
         )
-
-    def _embedder(self, encoder: Encoder, cache: Cache, stack: ExitStack) -> Embedder:
-        config = self.config
-        limits = Limits(config.max_pixels, config.max_bytes)
-        threads = config.threads or cores()
-        batch = config.batch_size or getattr(encoder, "batch", BATCH)
-        read: Reader = read_picture
-        if config.isolate:
-            from refsort.images.isolated import IsolatedReader
-
-            read = stack.enter_context(IsolatedReader(threads)).read
-        return Embedder(self.dataset, encoder, cache, limits, batch_size=batch, threads=threads, read=read)
-
-    def _load_encoder(self) -> Encoder:
-        pin = self.dataset.state / "encoder.json"
-        pinned = read_pin(pin)
-        choice = choose(self.config.encoder, pinned)
-        if choice.why:
-            self.reporter.message(choice.why)
-        undecided = self.config.encoder == AUTO and pinned is None
-        try:
-            encoder = load(choice.name, self.config.threads, self.config.precision, self.reporter.message)
-        except EncoderError as error:
-            if not undecided or choice.name == FALLBACK:
-                raise
-            self.reporter.message(f"encoder: {FALLBACK}, because {error}")
-            encoder = load(FALLBACK, self.config.threads)
-        if undecided:
-            write_pin(pin, encoder.name)
-        return encoder
 
     @property
     def _journal_path(self) -> Path:

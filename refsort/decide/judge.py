@@ -1,0 +1,148 @@
+"""A dataset's judge: from its references it learns to decide, and how far its decisions can be trusted."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from refsort.decide.base import Floats, Labels, Scorer, check_vectors
+from refsort.decide.confidence import FEWEST, Confidence, fit_confidence
+from refsort.decide.cut import NOTHING, cut, raised_share
+from refsort.decide.decision import Decision, Rule, decide, ranked, second
+from refsort.decide.evidence import Witness
+from refsort.decide.lda import Discriminant
+from refsort.decide.logistic import sigmoid
+from refsort.decide.moments import Moments, Span
+
+ENOUGH = 5
+"""References that each class needs, on the mean, for a promise."""
+FIXED_LEAD = 0.4
+"""Without calibration: the least lead in centred cosines. Measured over 15 sets with a tenth of strays: it moves 10 % of
+the pictures with one reference a class, 9 % of these wrongly, and with two 14 %, 4 % of these wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms a batch was decided."""
+
+    promise: bool
+    """Whether `max_wrong` is promised."""
+    cut: float | None
+    """Least probability that was moved; None where no probability decides, more than 1 where nothing is good enough."""
+    unknown_share: float
+    """The share of strays that was reckoned with."""
+    words: str
+    """The same for a person."""
+
+
+class Judge(Protocol):
+    """Decides arrivals. A batch is decided together: what it looks like as a whole may raise the cut, never lower it."""
+
+    classes: list[str]
+
+    def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
+        """float32[m, d] unit vectors → a decision each, and the terms. Raises ValueError for NaN or zero vectors."""
+
+
+class ScoreJudge:
+    """For a mode that is not calibrated: fixed cuts on score and margin."""
+
+    def __init__(self, scorer: Scorer, classes: list[str], rule: Rule) -> None:
+        self.scorer = scorer
+        self.classes = classes
+        self.rule = rule
+
+    def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
+        check_vectors(vectors)
+        words = f"fixed cut: a lead of {self.rule.min_margin:g}, no guarantee" if self.rule.abstain else "no cut"
+        return decide(self.scorer.scores(vectors), self.classes, self.rule), Terms(False, None, 0.0, words)
+
+
+class FewJudge:
+    """`lda` with too few references to hold any out: a fixed, cautious cut on the lead in centred cosines."""
+
+    def __init__(self, vectors: Floats, labels: Labels, classes: list[str], rule: Rule) -> None:
+        self.classes = classes
+        self.rule = rule
+        self.span = Span.of(vectors)
+        rows = self.span.coordinates(vectors)
+        self.rule_of_classes = Discriminant(Moments.of(rows, labels, len(classes), self.span.dim))
+
+    def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
+        check_vectors(vectors)
+        words = f"fixed cut, no guarantee: fewer than {FEWEST} references a class"
+        if len(self.classes) == 1:
+            words = "one class: nothing tells it from anything else"
+        rows = self.span.coordinates(vectors)
+        cosines = self.rule_of_classes.centred_cosines(rows, self.span.outside(vectors, rows))
+        decisions = [self._one(rivals) for rivals in ranked(cosines, self.classes)]
+        return decisions, Terms(False, None, 0.0, words if self.rule.abstain else "no cut")
+
+    def _one(self, rivals: tuple[tuple[str, float], ...]) -> Decision:
+        runner_up, lead = second(rivals)
+        reason = ""
+        if self.rule.abstain and lead is None:
+            reason = "there is one class only; a second one, of anything else, would tell them apart"
+        elif self.rule.abstain and lead is not None and lead < FIXED_LEAD:
+            reason = f"{rivals[0][0]} and {runner_up} are too close for so few references"
+        return Decision(*rivals[0], runner_up, lead, "unsure" if reason else "sure", reason, rivals)
+
+
+class CalibratedJudge:
+    """`lda` with enough references: moves as many as it can with at most `max_wrong` wrong among them."""
+
+    def __init__(self, confidence: Confidence, classes: list[str], rule: Rule) -> None:
+        self.confidence = confidence
+        self.classes = classes
+        self.rule = rule
+
+    def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
+        check_vectors(vectors)
+        evidence = self.confidence.examine(vectors)
+        answers = self.confidence.answers(evidence)
+        share = raised_share(answers.known, self.rule.unknown_share)
+        least = cut(self.confidence.calibration, self.rule.max_wrong, share) if self.rule.abstain else 0.0
+        probability = self.confidence.calibration.probability(answers, share)
+        doubt_is_strays = answers.known_given(share) < sigmoid(answers.right)
+        rivals = ranked(self.confidence.class_probabilities(evidence.scores), self.classes)
+        decisions = [
+            self._one(own, p, least, stray)
+            for own, p, stray in zip(rivals, probability.tolist(), doubt_is_strays.tolist(), strict=True)
+        ]
+        return decisions, self._terms(least, share)
+
+    def _one(self, rivals: tuple[tuple[str, float], ...], probability: float, least: float, stray: bool) -> Decision:
+        runner_up, lead = second(rivals)
+        if probability >= least:
+            return Decision(*rivals[0], runner_up, lead, "sure", "", rivals, probability)
+        if stray:
+            reason = f"unlike every class; the nearest is {rivals[0][0]}, {probability:.0%} sure"
+            return Decision(*rivals[0], runner_up, lead, "unknown", reason, rivals, probability)
+        reason = f"{rivals[0][0]} or {runner_up}: {probability:.0%} sure"
+        return Decision(*rivals[0], runner_up, lead, "unsure", reason, rivals, probability)
+
+    def _terms(self, least: float, share: float) -> Terms:
+        if not self.rule.abstain:
+            return Terms(False, None, share, "no cut: everything is sorted")
+        promise = self.confidence.calibration.traits.references >= ENOUGH
+        aim = f"at most {self.rule.max_wrong:.1%} wrong".replace(".0%", "%")
+        if not promise:
+            aim += f", no guarantee: fewer than {ENOUGH} references a class"
+        if least >= NOTHING:
+            words = f"{aim}: no picture is likely enough with these references; more of them, or a larger max_wrong"
+        else:
+            words = f"{aim}: what is at least {least:.1%} sure"
+        if share > self.rule.unknown_share + 0.005:
+            words += f"; about {share:.0%} of these pictures look as if they belonged to no class"
+        return Terms(promise, least, share, words)
+
+
+def make_judge(mode: str, vectors: Floats, labels: Labels, classes: list[str], rule: Rule) -> Judge:
+    """For references float32[n, d] with labels int[n] into `classes`. Raises ValueError on bad vectors."""
+    from refsort.decide import fit
+
+    scorer = fit(mode, vectors, labels, len(classes))
+    if mode != "lda":
+        return ScoreJudge(scorer, classes, rule)
+    confidence = fit_confidence(vectors, labels, len(classes))
+    if confidence is None:
+        return FewJudge(vectors, labels, classes, rule)
+    return CalibratedJudge(confidence, classes, rule)

@@ -1,0 +1,77 @@
+"""References tried as arrivals: some held out of their class, some with their whole class left out.
+
+The first show how often a picture of a known class comes right, the second what one of no known class looks like.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from refsort.decide.base import Flags, Floats, Labels, Wide
+from refsort.decide.evidence import Evidence, Witness
+from refsort.decide.folds import folds
+from refsort.decide.lda import Discriminant
+from refsort.decide.moments import Moments, Span
+
+LEFT_OUT = 20
+"""Classes are left out one at a time, or in so many groups if there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """`known`: held-out references, of true class `labels` int[k]; `strays`: references without their class."""
+
+    known: Evidence
+    labels: Labels
+    strays: Evidence
+
+    @property
+    def right(self) -> Wide:
+        """float64[k]: 1 where the winner is the true class."""
+        return np.asarray(self.known.winner == self.labels, dtype=np.float64)
+
+
+def try_out(span: Span, vectors: Floats, labels: Labels, classes: int) -> Trials | None:
+    """Trials of float32[n, d] with labels int[n], or None where there is too little to hold anything out."""
+    rows = span.coordinates(vectors)
+    whole = Moments.of(rows, labels, classes, span.dim)
+    everything = np.arange(classes)
+    fold = folds(vectors, labels)
+    known = []
+    for number in range(int(fold.max()) + 1):
+        held = fold == number
+        found = _examine(whole, rows, labels, held, everything)
+        if found is None:
+            return None
+        known.append((np.flatnonzero(held), found))
+    strays = []
+    for group in range(min(classes, LEFT_OUT) if classes > 1 else 0):
+        kept = everything[everything % LEFT_OUT != group]
+        found = _examine(whole, rows, labels, ~np.isin(labels, kept), kept)
+        if found is None:
+            return None
+        strays.append(found)
+    if not known or not strays:
+        return None
+    order = np.concatenate([at for at, _ in known])
+    return Trials(_joined([found for _, found in known]), labels[order], _joined(strays))
+
+
+def _examine(whole: Moments, rows: Wide, labels: Labels, held: Flags, present: Labels) -> Evidence | None:
+    """Evidence on the held references by a rule made of the others; its classes are those in `present`."""
+    rule = Discriminant(whole.without(rows[held], labels[held]).of_classes(present))
+    if not rule.gaussian:
+        return None
+    witness = Witness(rule, rows[~held], np.searchsorted(present, labels[~held]))
+    found = witness.examine(rows[held], np.zeros(int(held.sum())))
+    scores = np.full((len(found.winner), len(whole.counts)), -np.inf)
+    scores[:, present] = found.scores
+    return Evidence(present[found.winner], scores, found.figures)
+
+
+def _joined(parts: list[Evidence]) -> Evidence:
+    return Evidence(
+        np.concatenate([part.winner for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+        np.concatenate([part.figures for part in parts]),
+    )

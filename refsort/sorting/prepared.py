@@ -1,0 +1,86 @@
+"""What sorting, checking and evaluating have in common: an encoder, the references, and a judge made of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from refsort.config import Config
+from refsort.decide import Judge, Rule, make_judge
+from refsort.encoders import AUTO, BATCH, FALLBACK, Encoder, choose, cores, load
+from refsort.errors import EncoderError
+from refsort.files.cache import Cache
+from refsort.files.dataset import Dataset
+from refsort.images import READING, read_picture
+from refsort.sorting.embedding import Embedder, Limits, Reader
+from refsort.sorting.events import Reporter
+from refsort.sorting.pin import read_pin, write_pin
+from refsort.sorting.references import References, embed_references, list_references
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that a decision needs."""
+
+    encoder: Encoder
+    embedder: Embedder
+    references: References
+    judge: Judge
+
+
+@contextmanager
+def prepare(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Prepared]:
+    """Load the encoder, embed the references, make the judge. Takes no lock and moves nothing.
+
+    Raises DatasetError, UnsafeName, EmptyClass, EncoderError.
+    """
+    files = list_references(dataset)
+    with ExitStack() as stack:
+        encoder = load_encoder(config, dataset, reporter.message)
+        cache = Cache(dataset.state / "cache.db", f"{encoder.fingerprint}/{READING}")
+        stack.callback(cache.close)
+        embedder = _embedder(config, dataset, encoder, cache, stack)
+        references = embed_references(embedder, files, reporter)
+        judge = make_judge(config.mode, references.vectors, references.labels, references.classes, rule(config))
+        yield Prepared(encoder, embedder, references, judge)
+
+
+def rule(config: Config) -> Rule:
+    """The part of the settings that decides."""
+    return Rule(
+        *(config.min_score, config.min_margin),
+        abstain=config.unsure != "off",
+        max_wrong=config.max_wrong,
+        unknown_share=config.unknown_share,
+    )
+
+
+def load_encoder(config: Config, dataset: Dataset, tell: Callable[[str], None]) -> Encoder:
+    """The encoder of the settings; what `auto` chooses is kept for this dataset. Raises EncoderError."""
+    pin = dataset.state / "encoder.json"
+    pinned = read_pin(pin)
+    choice = choose(config.encoder, pinned)
+    if choice.why:
+        tell(choice.why)
+    undecided = config.encoder == AUTO and pinned is None
+    try:
+        encoder = load(choice.name, config.threads, config.precision, tell)
+    except EncoderError as error:
+        if not undecided or choice.name == FALLBACK:
+            raise
+        tell(f"encoder: {FALLBACK}, because {error}")
+        encoder = load(FALLBACK, config.threads)
+    if undecided:
+        write_pin(pin, encoder.name)
+    return encoder
+
+
+def _embedder(config: Config, dataset: Dataset, encoder: Encoder, cache: Cache, stack: ExitStack) -> Embedder:
+    limits = Limits(config.max_pixels, config.max_bytes)
+    threads = config.threads or cores()
+    batch = config.batch_size or getattr(encoder, "batch", BATCH)
+    read: Reader = read_picture
+    if config.isolate:
+        from refsort.images.isolated import IsolatedReader
+
+        read = stack.enter_context(IsolatedReader(threads)).read
+    return Embedder(dataset, encoder, cache, limits, batch_size=batch, threads=threads, read=read)
