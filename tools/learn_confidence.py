@@ -13,6 +13,7 @@ Printed is what they do on sets that they have not seen, each set left out once.
 
 import argparse
 import json
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ SHARES = (0.1, 0.2, 0.35)
 """Shares of strays under which the last model learns."""
 ACCEPTABLE = 0.85
 """Among pictures at least this likely every set counts alike in the last model: there the decisions are made."""
+LIKELY_AT_ALL = 0.5
+"""Less likely pictures are far from any decision and teach the last model nothing about those that are near."""
 CAP = 6.0
 """But none counts more than so many times another."""
 RIDGE = 3e-3
@@ -181,7 +184,7 @@ def learn_final(tasks: list[Task]) -> Wide:
         answers = task.calibration.answer(task.standard)
         for share in SHARES:
             both = answers.both(share)
-            mine = both > 0.05
+            mine = both > LIKELY_AT_ALL
             designs.append(task.calibration.final_design(answers, share)[mine])
             outcomes.append(task.right[mine])
             weights.append(task.weights(share)[mine])
@@ -209,8 +212,11 @@ def learn(tasks: list[Task]) -> tuple[Learned, dict[str, Learned]]:
 def write(learned: Learned, sets: list[str]) -> None:
     """Put the coefficients into the module that ships them."""
     path = Path(__file__).parents[1] / "refsort" / "decide" / "learned.py"
-    head = path.read_text(encoding="utf-8").partition("LEARNED = ")[0]
-    lines = [f"LEARNED = Learned(  # from {len(sets)} sets: {', '.join(sets)}"]
+    head = path.read_text(encoding="utf-8").partition("# From ")[0].partition("LEARNED = ")[0]
+    about = textwrap.wrap(
+        f"From {len(sets)} sets: {', '.join(sets)}.", 116, initial_indent="# ", subsequent_indent="# "
+    )
+    lines = [*about, "LEARNED = Learned("]
     for field in ("right", "known", "final"):
         lines.append(f"    {field}=np.array({json.dumps([round(float(x), 5) for x in getattr(learned, field)])}),")
     path.write_text(head + "\n".join([*lines, ")"]) + "\n", encoding="utf-8")

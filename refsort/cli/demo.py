@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HELP = "try it: a rendered dataset, or your own labelled photos"
 RENDERED = "Tornillos"
-REFERENCES = 5
+REFERENCES = 10
 SEED = 7
 
 

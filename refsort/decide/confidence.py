@@ -13,6 +13,7 @@ import numpy as np
 
 from refsort.decide.base import Floats, Labels, Wide
 from refsort.decide.evidence import Evidence, Witness
+from refsort.decide.folds import distinct
 from refsort.decide.lda import Discriminant
 from refsort.decide.learned import LEARNED, Learned
 from refsort.decide.logistic import fit_logistic, log_odds, sigmoid
@@ -223,7 +224,7 @@ def _apart(known: Wide, strays: Wide) -> Wide:
 
 def fit_confidence(vectors: Floats, labels: Labels, classes: int, learned: Learned = LEARNED) -> Confidence | None:
     """For references float32[n, d] with labels int[n]; None where they are too few to hold any out."""
-    counts = np.bincount(labels, minlength=classes)
+    counts = distinct(vectors, labels, classes)
     if classes < 2 or np.median(counts) < FEWEST:
         return None
     span = Span.of(vectors)

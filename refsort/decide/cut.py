@@ -8,6 +8,8 @@ from refsort.decide.logistic import log_odds, sigmoid
 
 NOTHING = 2.0
 """A cut that no probability reaches."""
+LEAST = 0.5
+"""An easy dataset could afford to move what is likely wrong; nobody wants that."""
 PRIOR = 60.0
 """So many pictures speak for the stated share of strays, against what the arrivals look like."""
 MOST = 400.0
@@ -17,11 +19,16 @@ RESERVE = 0.9
 
 
 def largest_set(probability: Wide, weights: Wide, max_wrong: float) -> float:
-    """The least probability that is still taken, so that of the taken ones at most `max_wrong` are expected wrong."""
+    """The least probability that is still taken, so that of the taken ones at most `max_wrong` are expected wrong.
+
+    Equal ones are taken together or not at all, and none that is more likely wrong than right.
+    """
     order = np.argsort(-probability, kind="stable")
+    sorted_down = probability[order]
+    whole = np.append(sorted_down[1:] < sorted_down[:-1], True) & (sorted_down >= LEAST)
     taken = np.cumsum(weights[order])
     wrong = np.cumsum(weights[order] * (1 - probability[order]))
-    enough = np.flatnonzero(wrong <= max_wrong * np.maximum(taken, 1e-12))
+    enough = np.flatnonzero(whole & (wrong <= max_wrong * np.maximum(taken, 1e-12)))
     return float(probability[order[enough[-1]]]) if len(enough) else NOTHING
 
 

@@ -31,6 +31,11 @@ def folds(vectors: Floats, labels: Labels, count: int = FOLDS) -> Labels:
     return result
 
 
+def distinct(vectors: Floats, labels: Labels, classes: int) -> Labels:
+    """int[c]: how many different pictures each class has, near duplicates counted once."""
+    return np.array([_near_groups(vectors[labels == label]).max(initial=-1) + 1 for label in range(classes)])
+
+
 def _near_groups(vectors: Floats) -> Labels:
     """Number of the group of each row: rows linked by cosines of NEAR or more share one, numbered as they come."""
     near = vectors @ vectors.T >= NEAR

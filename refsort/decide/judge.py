@@ -7,15 +7,15 @@ from refsort.decide.base import Floats, Labels, Scorer, check_vectors
 from refsort.decide.confidence import FEWEST, Confidence, fit_confidence
 from refsort.decide.cut import NOTHING, cut, raised_share
 from refsort.decide.decision import Decision, Rule, decide, ranked, second
-from refsort.decide.evidence import Witness
 from refsort.decide.lda import Discriminant
 from refsort.decide.logistic import sigmoid
 from refsort.decide.moments import Moments, Span
 
+EVERYTHING = "everything, however unsure"
 ENOUGH = 5
 """References that each class needs, on the mean, for a promise."""
 FIXED_LEAD = 0.4
-"""Without calibration: the least lead in centred cosines. Measured over 15 sets with a tenth of strays: it moves 10 % of
+"""Without calibration: the least lead in centred cosines. Measured over 15 sets, a tenth of strays: it moves 10 % of
 the pictures with one reference a class, 9 % of these wrongly, and with two 14 %, 4 % of these wrongly."""
 
 
@@ -34,7 +34,7 @@ class Terms:
 
 
 class Judge(Protocol):
-    """Decides arrivals. A batch is decided together: what it looks like as a whole may raise the cut, never lower it."""
+    """Decides arrivals. A batch is decided together: how it looks as a whole may raise the cut, never lower it."""
 
     classes: list[str]
 
@@ -52,7 +52,9 @@ class ScoreJudge:
 
     def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
         check_vectors(vectors)
-        words = f"fixed cut: a lead of {self.rule.min_margin:g}, no guarantee" if self.rule.abstain else "no cut"
+        words = f"what is {self.rule.min_margin:g} before the second class (a fixed cut, no guarantee)"
+        if not self.rule.abstain:
+            words = EVERYTHING
         return decide(self.scorer.scores(vectors), self.classes, self.rule), Terms(False, None, 0.0, words)
 
 
@@ -68,13 +70,13 @@ class FewJudge:
 
     def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
         check_vectors(vectors)
-        words = f"fixed cut, no guarantee: fewer than {FEWEST} references a class"
+        words = f"what is far before the second class (no guarantee: fewer than {FEWEST} references a class)"
         if len(self.classes) == 1:
-            words = "one class: nothing tells it from anything else"
+            words = "nothing: there is one class only, and nothing tells it from anything else"
         rows = self.span.coordinates(vectors)
         cosines = self.rule_of_classes.centred_cosines(rows, self.span.outside(vectors, rows))
         decisions = [self._one(rivals) for rivals in ranked(cosines, self.classes)]
-        return decisions, Terms(False, None, 0.0, words if self.rule.abstain else "no cut")
+        return decisions, Terms(False, None, 0.0, words if self.rule.abstain else EVERYTHING)
 
     def _one(self, rivals: tuple[tuple[str, float], ...]) -> Decision:
         runner_up, lead = second(rivals)
@@ -114,24 +116,25 @@ class CalibratedJudge:
         if probability >= least:
             return Decision(*rivals[0], runner_up, lead, "sure", "", rivals, probability)
         if stray:
-            reason = f"unlike every class; the nearest is {rivals[0][0]}, {probability:.0%} sure"
+            reason = f"unlike every class; the nearest is {rivals[0][0]}, {100 * probability:.0f} % sure"
             return Decision(*rivals[0], runner_up, lead, "unknown", reason, rivals, probability)
-        reason = f"{rivals[0][0]} or {runner_up}: {probability:.0%} sure"
+        reason = f"{rivals[0][0]} or {runner_up}: {100 * probability:.0f} % sure"
         return Decision(*rivals[0], runner_up, lead, "unsure", reason, rivals, probability)
 
     def _terms(self, least: float, share: float) -> Terms:
         if not self.rule.abstain:
-            return Terms(False, None, share, "no cut: everything is sorted")
+            return Terms(False, None, share, EVERYTHING)
         promise = self.confidence.calibration.traits.references >= ENOUGH
-        aim = f"at most {self.rule.max_wrong:.1%} wrong".replace(".0%", "%")
-        if not promise:
-            aim += f", no guarantee: fewer than {ENOUGH} references a class"
+        wrong = f"{100 * self.rule.max_wrong:g} %"
         if least >= NOTHING:
-            words = f"{aim}: no picture is likely enough with these references; more of them, or a larger max_wrong"
+            words = f"nothing: with these references no set of pictures is likely to hold at most {wrong} wrong ones"
+            words += "; more references or a larger max_wrong would help"
         else:
-            words = f"{aim}: what is at least {least:.1%} sure"
+            words = f"what is at least {100 * least:.0f} % sure, so that at most {wrong} of it is wrong"
+        if not promise:
+            words += f" (no guarantee: fewer than {ENOUGH} references a class)"
         if share > self.rule.unknown_share + 0.005:
-            words += f"; about {share:.0%} of these pictures look as if they belonged to no class"
+            words += f"; about {100 * share:.0f} % of these pictures look as if they belonged to no class"
         return Terms(promise, least, share, words)
 
 

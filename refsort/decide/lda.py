@@ -9,6 +9,8 @@ import numpy as np
 from refsort.decide.base import Floats, Labels, Wide, product
 from refsort.decide.moments import Moments, Span
 
+SHRINK = 0.95
+"""Of the usual d/(N + d): a little less was a little better with few references and with many."""
 LEAST_SPREAD = 1e-12
 """Variance under which references are taken for copies of one another."""
 
@@ -16,9 +18,12 @@ LEAST_SPREAD = 1e-12
 class Discriminant:
     """The rule in coordinates of a span. With v̄_c the class means, m their mean, N = n - c degrees of freedom,
 
-    S = Σ (x - v̄_y)(x - v̄_y)ᵀ / N, τ = tr(S)/d, ρ = d/(N + d), P = [(1 - ρ) S + ρ τ I]⁻¹:
+    S = Σ (x - v̄_y)(x - v̄_y)ᵀ / N, τ = tr(S)/d, ρ = 0.95 · d/(N + d), P = [(1 - ρ) S + ρ τ I]⁻¹:
 
-        l_c(x) = (x - m)ᵀ P (v̄_c - m) - ½ (v̄_c - m)ᵀ P (v̄_c - m)
+        l_c(x) = (x - m)ᵀ P (v̄_c - m) - ½ [(v̄_c - m)ᵀ P (v̄_c - m) - s/n_c]
+
+    The mean of n_c pictures is longer than the true one by their noise, s/n_c on the mean; without that term a class
+    with few references among classes with many hardly ever wins (measured: 3 points of accuracy at 1 to 4 references).
 
     Where no class has two different references there is no spread to measure: the score is then the cosine of x - m and
     v̄_c - m ("centred prototypes"; measured 1.5 points better than plain ones with one reference a class).
@@ -37,13 +42,15 @@ class Discriminant:
         self.gaussian = freedom > 0 and spread > LEAST_SPREAD
         if not self.gaussian:
             return
-        shrink = moments.dim / (freedom + moments.dim)
+        shrink = SHRINK * moments.dim / (freedom + moments.dim)
         self.floor = shrink * spread
         covariance = (1 - shrink) / freedom * scatter
         covariance.flat[:: len(covariance) + 1] += self.floor
         self.precision = np.linalg.inv(covariance)
         self.weights = offsets @ self.precision
-        self.bias = 0.5 * (self.weights * offsets).sum(axis=1)
+        within = float((self.precision * scatter).sum()) / freedom  # tr(P S), too small for pictures that made S
+        noise = within / (1 - (1 - shrink) * within / freedom)  # the same for a picture left out
+        self.bias = 0.5 * ((self.weights * offsets).sum(axis=1) - noise / moments.counts)
 
     def scores(self, rows: Wide) -> Wide:
         """float64[m, r] → float64[m, c]; a difference of two is a log-likelihood ratio, or of two cosines."""

@@ -69,7 +69,8 @@ class Marks:
 def mark(dataset: Dataset, truth: Truth) -> Marks:
     """Look where each picture of a demo lies now."""
     counts: Counter[str] = Counter()
-    places = {dataset.names.sorted: True, dataset.names.unsure: False, dataset.names.arrivals: False}
+    names = dataset.names
+    places = {names.sorted: True, names.unsure: False, names.unknown: False, names.arrivals: False}
     for folder, is_sorted in places.items():
         for path in dataset.files(folder) if dataset.path(folder).is_dir() else ():
             key = hash_file(dataset.path(path)).hex()

@@ -21,7 +21,7 @@ from refsort.demo.things import CLASSES
 Rng = np.random.Generator
 SIZE = (384, 288)
 QUALITY = 88
-REFERENCES, ARRIVALS, LOST = 5, 60, 5
+REFERENCES, ARRIVALS, LOST = 10, 60, 5
 """References of each class; arrivals in all; arrivals that belong to no class."""
 
 

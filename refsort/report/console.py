@@ -65,21 +65,28 @@ def run_table(run: Run, config: Config) -> str:
     """The result of a run as a short table."""
     would = "would be " if run.dry_run else ""
     rows = [(show(name), count) for name, count in run.per_class.items()]
-    rows += [("unsure", run.unsure), ("bad", run.bad), ("failed", run.failed), ("skipped", run.skipped)]
+    rows += [(kind, getattr(run, kind)) for kind in ("unsure", "unknown", "bad", "failed", "skipped")]
     width = max(len(name) for name, _ in rows)
-    handled = run.sorted + run.unsure + run.bad
-    head = f"{show(run.dataset)}: {handled} pictures in {run.seconds:.1f} s ({run.images_per_second:.0f}/s)"
+    head = f"{show(run.dataset)}: {run.handled} pictures in {run.seconds:.1f} s ({run.images_per_second:.0f}/s)"
     lines = [f"{head}, encoder {show(run.encoder)}, mode {run.mode}", ""]
     lines += [f"  {name:<{width}}  {count:>7}" for name, count in rows[: len(run.per_class)]]
     lines.append(f"  {'':-<{width}}  {'':->7}")
     lines.append(f"  {would + _verb(run.action):<{width}}  {run.sorted:>7}")
     lines += [f"  {name:<{width}}  {count:>7}" for name, count in rows[len(run.per_class) :] if count]
     lines.append("")
+    if run.terms:
+        lines.append(f"moved:   {run.terms}{_expected(run)}")
     if run.report:
         lines.append(f"report:  {show(run.report)}")
-    if run.run is not None and handled:
+    if run.run is not None and run.handled:
         lines.append(f"undo:    {show(command(config, 'undo', str(run.run)))}")
     return "\n".join(lines)
+
+
+def _expected(run: Run) -> str:
+    if run.expected_wrong is None:
+        return ""
+    return f"; of the {run.sorted} moved ones {100 * run.expected_wrong:.1f} % are expected to be wrong"
 
 
 def _verb(action: str) -> str:
@@ -102,5 +109,6 @@ def _result(record: RunRecord) -> str:
         return "interrupted"
     if record.kind == "undo":
         return f"{record.summary['restored']} files of {show(record.undoes or '')} back, {record.summary['left']} left"
-    counts = [f"{record.summary[key]} {key}" for key in ("sorted", "unsure", "bad", "failed", "skipped")]
+    kinds = ("sorted", "unsure", "unknown", "bad", "failed", "skipped")
+    counts = [f"{record.summary.get(key, 0)} {key}" for key in kinds]
     return ", ".join(c for c in counts if not c.startswith("0 ")) or "nothing to do"

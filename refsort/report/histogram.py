@@ -3,7 +3,7 @@
 from collections import Counter
 
 STEP = 0.02
-"""Width of a bar, in cosine."""
+"""Width of a bar, in cosine or probability."""
 WIDTH, HEIGHT, BASE = 640, 150, 22
 LEAST_BARS = 12
 

@@ -1,24 +1,20 @@
 """The run's page: one self-contained HTML file that shows what happened and why."""
 
-import base64
 import heapq
-import io
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 from refsort.config import Config
-from refsort.errors import BadPicture
 from refsort.files.dataset import Dataset
 from refsort.files.journal import now
-from refsort.images import read_picture
 from refsort.names import show
 from refsort.report.hints import command
 from refsort.report.histogram import Histogram
+from refsort.report.thumbnails import thumbnail
 from refsort.sorting import Item, Run
 
 THUMBNAIL_SIDE = 144
@@ -41,7 +37,7 @@ class _Shown:
 
 @dataclass(slots=True)
 class _Sample:
-    """The pictures of one class that are worth a look: those with the smallest lead."""
+    """The pictures of one class that are worth a look: the closest calls."""
 
     size: int
     total: int = 0
@@ -49,14 +45,23 @@ class _Sample:
 
     def add(self, item: Item, order: int) -> None:
         self.total += 1
-        lead = item.decision.margin if item.decision and item.decision.margin is not None else 2.0
-        heapq.heappush(self.heap, (-lead, -order, _Shown(item)))
+        heapq.heappush(self.heap, (-_closeness(item), -order, _Shown(item)))
         if len(self.heap) > self.size:
             heapq.heappop(self.heap)
 
     def pictures(self) -> list[_Shown]:
-        """Smallest lead first."""
+        """Closest call first."""
         return [shown for _, _, shown in sorted(self.heap, key=lambda entry: (-entry[0], -entry[1]))]
+
+
+def _closeness(item: Item) -> float:
+    """Small for a close call: the probability of a sorted picture, minus that of one left aside, or the lead."""
+    decision = item.decision
+    if decision is None:
+        return 2.0
+    if decision.probability is not None:
+        return decision.probability if item.kind == "sorted" else -decision.probability
+    return 2.0 if decision.margin is None else decision.margin
 
 
 class Page:
@@ -67,7 +72,7 @@ class Page:
         self.config = config
         self.messages: list[str] = []
         self.samples: dict[str, _Sample] = {}
-        self.unsure = _Sample(UNSURE)
+        self.aside = {"unsure": _Sample(UNSURE), "unknown": _Sample(UNSURE)}
         self.named: dict[str, list[Item]] = defaultdict(list)
         self.histogram = Histogram()
         self._order = count()
@@ -84,12 +89,14 @@ class Page:
 
     def item(self, item: Item) -> None:
         if item.decision is not None:
-            self.histogram.add(item.decision.score, sure=item.kind == "sorted")
+            decision = item.decision
+            shown = decision.score if decision.probability is None else decision.probability
+            self.histogram.add(shown, sure=item.kind == "sorted")
         if item.kind == "sorted" and item.decision is not None:
             sample = self.samples.setdefault(item.decision.class_name, _Sample(PER_CLASS[1]))
             sample.add(item, next(self._order))
-        elif item.kind == "unsure":
-            self.unsure.add(item, next(self._order))
+        elif item.kind in self.aside:
+            self.aside[item.kind].add(item, next(self._order))
         elif len(self.named[item.kind]) < NAMED:
             self.named[item.kind].append(item)
 
@@ -110,7 +117,8 @@ class Page:
         from jinja2 import Environment, PackageLoader, StrictUndefined
 
         classes = self._classes(run)
-        pictures = [shown for _, _, sample in classes for shown in sample] + self.unsure.pictures()
+        unsure, unknown = (self.aside[kind].pictures() for kind in ("unsure", "unknown"))
+        pictures = [shown for _, _, sample in classes for shown in sample] + unsure + unknown
         with ThreadPoolExecutor() as pool:
             for shown, thumbnail in zip(pictures, pool.map(self._thumbnail, pictures), strict=True):
                 shown.thumbnail = thumbnail
@@ -122,7 +130,10 @@ class Page:
             run=run,
             written=now(),
             classes=classes,
-            unsure=self.unsure.pictures(),
+            aside=[
+                ("Unsure", run.unsure, "Two classes are too close, or none is sure enough.", unsure),
+                ("Unknown", run.unknown, "Unlike every class, as far as the references tell.", unknown),
+            ],
             named={kind: self.named[kind] for kind in ("bad", "failed", "skipped")},
             histogram=self.histogram.svg(),
             messages=self.messages,
@@ -147,17 +158,8 @@ class Page:
 
     def _thumbnail(self, shown: _Shown) -> str:
         """A data URL, or nothing if the picture has gone meanwhile."""
-        from PIL import Image
-
         for place in (shown.item.target, shown.item.path):
-            path: Path = self.dataset.path(place or shown.item.path)
-            try:
-                rgb = read_picture(path.read_bytes(), side=THUMBNAIL_SIDE, max_pixels=self.config.max_pixels)
-            except (OSError, BadPicture):
-                continue
-            image = Image.fromarray(rgb)
-            image.thumbnail((THUMBNAIL_SIDE * 2, THUMBNAIL_SIDE))
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=72)
-            return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+            path = self.dataset.path(place or shown.item.path)
+            if found := thumbnail(path, THUMBNAIL_SIDE, self.config.max_pixels):
+                return found
         return ""
