@@ -2,8 +2,8 @@
 
     python tools/learn_confidence.py VECTORS... [--draws 6] [--write]
 
-Each of VECTORS is an .npz file, named SET.ENCODER.npz, with `v` float[n, d] (vectors of pictures by one encoder) and `l`
-int[n] (their classes). From each many small sorting tasks are drawn: so many references a class, a fifth of the classes
+Each of VECTORS is an .npz file, named SET.ENCODER.npz, with `v` float[n, d] (vectors of pictures by one encoder) and
+`l` int[n] (their classes). From each many small sorting tasks are drawn: so many references a class, a fifth of the classes
 left out so that their pictures are strays. Variants make the sets more different than they are: noise on the vectors,
 pairs of classes merged into one, a few classes only. The models learn from the arrivals of all tasks, each set counting
 alike.

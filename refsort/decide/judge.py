@@ -70,7 +70,7 @@ class FewJudge:
 
     def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
         check_vectors(vectors)
-        words = f"what is far before the second class (no guarantee: fewer than {FEWEST} references a class)"
+        words = f"what is far before the second class (no guarantee: fewer than {FEWEST} different references a class)"
         if len(self.classes) == 1:
             words = "nothing: there is one class only, and nothing tells it from anything else"
         rows = self.span.coordinates(vectors)
@@ -132,7 +132,7 @@ class CalibratedJudge:
         else:
             words = f"what is at least {100 * least:.0f} % sure, so that at most {wrong} of it is wrong"
         if not promise:
-            words += f" (no guarantee: fewer than {ENOUGH} references a class)"
+            words += f" (no guarantee: fewer than {ENOUGH} different references a class)"
         if share > self.rule.unknown_share + 0.005:
             words += f"; about {100 * share:.0f} % of these pictures look as if they belonged to no class"
         return Terms(promise, least, share, words)

@@ -14,12 +14,13 @@ from refsort.sorting.events import Reporter
 
 @dataclass(frozen=True, slots=True)
 class References:
-    """Vectors float32[n, d], labels int[n] into `classes`, and the files they came from."""
+    """Vectors float32[n, d], labels int[n] into `classes`, the files they came from and their SHA-256."""
 
     classes: list[str]
     vectors: Floats
     labels: Labels
     paths: list[str]
+    hashes: list[bytes]
 
 
 def list_references(dataset: Dataset) -> dict[str, list[str]]:
@@ -32,13 +33,14 @@ def embed_references(embedder: Embedder, files: dict[str, list[str]], reporter: 
     classes = list(files)
     label_of = {path: label for label, name in enumerate(classes) for path in files[name]}
     reporter.stage("references", len(label_of))
-    vectors, labels, paths = [], [], []
+    vectors, labels, paths, hashes = [], [], [], []
     for found in embedder.stream(label_of):
         reporter.step()
         if found.vector is not None:
             vectors.append(found.vector)
             labels.append(label_of[found.path])
             paths.append(found.path)
+            hashes.append(found.sha256)
         else:
             reporter.message(f"reference {show(found.path)} is left out: {found.reason}")
     present = set(labels)
@@ -48,4 +50,4 @@ def embed_references(embedder: Embedder, files: dict[str, list[str]], reporter: 
             f"class {show(missing[0])} has no readable reference picture (see above); "
             f"put one into {embedder.dataset.names.references}/{show(missing[0])}/ or remove the folder"
         )
-    return References(classes, np.stack(vectors), np.asarray(labels, dtype=np.intp), paths)
+    return References(classes, np.stack(vectors), np.asarray(labels, dtype=np.intp), paths, hashes)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
@@ -56,8 +57,9 @@ def test_sorting_says_what_it_did(dataset: Path) -> None:
     done = sort(dataset)
     assert done.code == 0, done.err
     assert set(done.json) == {
-        *("run", "dataset", "encoder", "mode", "action", "dry_run", "sorted", "unsure", "bad", "failed", "skipped"),
-        *("per_class", "seconds", "images_per_second", "report"),
+        *("run", "dataset", "encoder", "mode", "action", "dry_run", "per_class", "seconds", "images_per_second"),
+        *("sorted", "unsure", "unknown", "bad", "failed", "skipped"),
+        *("terms", "promise", "cut", "expected_wrong", "report"),
     }
     assert (done.json["sorted"], done.json["bad"], done.json["skipped"], done.json["run"]) == (4, 1, 1, 1)
     assert done.json["per_class"] == {"azul": 2, "rojo": 2}
@@ -97,11 +99,64 @@ def test_other_actions_leave_the_arrivals_and_do_nothing_twice(dataset: Path, ac
 
 
 def test_unsure_pictures_move_stay_or_are_sorted_anyway(dataset: Path) -> None:
-    assert sort(dataset, "--min-score", "1", "--unsure", "keep").json["unsure"] == 4
+    strict = ("--mode", "prototype", "--min-score", "1")
+    assert sort(dataset, *strict, "--unsure", "keep").json["unsure"] == 4
     assert len(places(dataset)["Images"]) == 5
-    assert sort(dataset, "--min-score", "1", "--unsure", "off", "--dry-run").json["sorted"] == 4
-    assert sort(dataset, "--min-margin", "2").json["unsure"] == 4
+    assert sort(dataset, *strict, "--unsure", "off", "--dry-run").json["sorted"] == 4
+    assert sort(dataset, "--mode", "max", "--min-margin", "2").json["unsure"] == 4
     assert len(places(dataset)["Unsure"]) == 4
+
+
+def test_a_picture_unlike_every_class_goes_to_unknown(dataset: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        for number in range(3):
+            ground = Image.new("RGB", (160, 120), tuple(rng.integers(60, 220, 3).tolist()))
+            x, y, size = rng.integers(0, 40, 3).tolist()
+            ImageDraw.Draw(ground).ellipse((x, y, x + 60 + size, y + 50 + size), fill=colour)
+            ground.save(dataset / "Clases" / name / f"other{number}.jpg", quality=90)
+    noise = rng.integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(dataset / "Images" / "noise.png")
+    done = sort(dataset)
+    assert done.json["unknown"] == 1, done.err
+    assert places(dataset)["Unknown"] == ["noise.png"]
+    assert done.json["sorted"] == 4
+    assert done.json["cut"] <= 1
+    assert 0 <= done.json["expected_wrong"] < 0.2
+    assert "no guarantee" in done.json["terms"], "the near copies among the references don't count"
+    page = Path(done.json["report"]).read_text(encoding="utf-8")
+    assert "Unknown <small>1 pictures" in page
+    assert refsort("undo", *on(dataset)).code == 0
+    assert (dataset / "Images" / "noise.png").exists()
+
+
+def test_why_tells_of_a_picture_before_and_after_it_was_sorted(dataset: Path) -> None:
+    arrived = refsort("why", "Images/azul4.jpg", *on(dataset), "--encoder", "builtin", "--json")
+    assert arrived.code == 0, arrived.err
+    why = arrived.json
+    assert (why["decision"]["class"], why["decision"]["verdict"], why["past"]) == ("azul", "sure", None)
+    assert {near["class_name"] for near in why["nearest"][:3]} == {"azul"}
+    cosines = [near["cosine"] for near in why["nearest"]]
+    assert cosines == sorted(cosines, reverse=True)
+    assert (dataset / "Images" / "azul4.jpg").exists()
+    sort(dataset)
+    past = refsort("why", "Dataset/azul/azul4.jpg", *on(dataset), "--encoder", "builtin", "--json").json["past"]
+    assert (past["run"], past["source"], past["target"]) == (1, "Images/azul4.jpg", "Dataset/azul/azul4.jpg")
+    shown = refsort("why", dataset / "Dataset" / "azul" / "azul4.jpg", *on(dataset), "--encoder", "builtin", "--html")
+    assert "run 1" in shown.out
+    page = (dataset / ".refsort" / "reports" / "why.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") >= 7
+
+
+def test_why_of_what_is_no_picture_is_said_plainly(dataset: Path) -> None:
+    for name, words in (
+        ("Images/broken.jpg", "broken.jpg"),
+        ("Images/note.txt", "no picture"),
+        ("gone.jpg", "there is no"),
+    ):
+        done = refsort("why", name, *on(dataset), "--encoder", "builtin")
+        assert (done.code, "Traceback" in done.err) == (2, False)
+        assert words in done.err
 
 
 def test_equal_references_in_two_classes_are_a_tie_and_so_unsure(dataset: Path) -> None:
