@@ -68,6 +68,7 @@ class Config(BaseModel):
     bad: Literal["move", "keep"] = Field("move", description="unreadable pictures: to Bad/, or stay")
     max_wrong: float = Field(0.05, gt=0, lt=1, description="share of moved pictures that may be wrong (mode lda)")
     unknown_share: float = Field(0.1, ge=0, lt=1, description="share of arrivals that belong to no class (mode lda)")
+    refine: bool = Field(False, description="let each batch of arrivals refine the class means (mode lda)")
     min_score: float = Field(-1.0, ge=-1, le=1, description="a best cosine below this is unsure (other modes)")
     min_margin: float = Field(0.03, ge=0, le=2, description="a lead below this is unsure (other modes)")
     batch_size: int = Field(0, ge=0, le=1024, description="pictures encoded at once; 0: as the encoder likes it")

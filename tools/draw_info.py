@@ -133,7 +133,7 @@ def decision(c: Canvas, t: Texts) -> None:
     c.arrow([(932, 300), (960, 300), (960, 236), (984, 236)], TEAL)
     c.arrow([(932, 350), (960, 350), (960, 456), (984, 456)], AMBER)
     outcome(c, (992, 168, 1340, 304), "Dataset/tuerca/", t["d_sure"], TEAL)
-    outcome(c, (992, 328, 1340, 604), "Unsure/", t["d_unsure"], AMBER)
+    outcome(c, (992, 328, 1340, 604), "Unsure/, Unknown/", t["d_unsure"], AMBER)
     small(c, (1014, 478), TIED, (("tornillo_phillips", 0.75), ("taco", 0.74)), t["tie"], t)
     small(c, (1182, 478), FAR, (("arandela", 0.39), ("tuerca_mariposa", 0.31)), t["low"], t)
     outcome(c, (992, 628, 1340, 764), "Bad/", t["d_bad"], ROSE)

@@ -3,12 +3,10 @@
     python tools/learn_confidence.py VECTORS... [--draws 6] [--write]
 
 Each of VECTORS is an .npz file, named SET.ENCODER.npz, with `v` float[n, d] (vectors of pictures by one encoder) and
-`l` int[n] (their classes). From each many small sorting tasks are drawn: so many references a class, a fifth of the classes
-left out so that their pictures are strays. Variants make the sets more different than they are: noise on the vectors,
-pairs of classes merged into one, a few classes only. The models learn from the arrivals of all tasks, each set counting
-alike.
-
-Printed is what they do on sets that they have not seen, each set left out once.
+`l` int[n] (their classes). From each many small sorting tasks are drawn: so many references a class, a fifth of the
+classes left out so that their pictures are strays. Variants make the sets more different than they are: noise on the
+vectors, pairs of classes merged into one, a few classes only. The models learn from the arrivals of all tasks, each set
+counting alike. benchmarks/abstain.py shows what they do on sets that they have not seen.
 """
 
 import argparse
@@ -145,6 +143,19 @@ def draw_tasks(sets: list[tuple[str, Floats, Labels]], draws: int) -> list[Task]
                     if task is not None:
                         tasks.append(task)
         print(f"{name}: {len(tasks)} tasks", flush=True)
+    return tasks
+
+
+def draw_plain(sets: list[tuple[str, Floats, Labels]], references: tuple[int, ...], draws: int) -> list[Task]:
+    """Tasks of the sets as they are, other draws than those that were learned from."""
+    tasks = []
+    for name, vectors, labels in sets:
+        for count in references:
+            for draw in range(draws):
+                rng = np.random.default_rng([1000 + draw, count])
+                task = draw_task(name, "plain", vectors, labels, count, rng, unequal=False)
+                if task is not None:
+                    tasks.append(task)
     return tasks
 
 

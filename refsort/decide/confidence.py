@@ -167,6 +167,11 @@ class Calibration:
         self.known, self.strays = self.answer(self._known), self.answer(self._strays)
         self.summary = self._sum_up()
 
+    @property
+    def trial_evidence(self) -> tuple[Wide, Wide]:
+        """Standardised evidence of the own trials: held-out pictures float64[k, 8], strays float64[s, 8]."""
+        return self._known, self._strays
+
     def answer(self, standard: Wide) -> Answers:
         """For standardised evidence float64[m, 8]."""
         design = self.traits.design(standard)

@@ -19,7 +19,8 @@ class Rule:
 
     `max_wrong`: the share of moved pictures that may be wrong, where the mode is calibrated (lda); `unknown_share`: the
     share of arrivals that belong to no class. `min_score` and `min_margin`: least best score and least lead over the
-    second class, where it is not. `abstain` False sorts everything to its best class, whatever the scores.
+    second class, where it is not. `abstain` False sorts everything to its best class, whatever the scores. `refine`:
+    the arrivals of a batch refine the class means (lda).
     """
 
     min_score: float = -1.0
@@ -27,6 +28,7 @@ class Rule:
     abstain: bool = True
     max_wrong: float = 0.05
     unknown_share: float = 0.1
+    refine: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from refsort.decide.base import Floats, Labels, Scorer, check_vectors
 from refsort.decide.confidence import FEWEST, Confidence, fit_confidence
 from refsort.decide.cut import NOTHING, cut, raised_share
@@ -10,6 +12,7 @@ from refsort.decide.decision import Decision, Rule, decide, ranked, second
 from refsort.decide.lda import Discriminant
 from refsort.decide.logistic import sigmoid
 from refsort.decide.moments import Moments, Span
+from refsort.decide.refine import refined_scores
 
 EVERYTHING = "everything, however unsure"
 ENOUGH = 5
@@ -91,8 +94,10 @@ class FewJudge:
 class CalibratedJudge:
     """`lda` with enough references: moves as many as it can with at most `max_wrong` wrong among them."""
 
-    def __init__(self, confidence: Confidence, classes: list[str], rule: Rule) -> None:
+    def __init__(self, confidence: Confidence, vectors: Floats, labels: Labels, classes: list[str], rule: Rule) -> None:
         self.confidence = confidence
+        self.vectors = vectors
+        self.labels = labels
         self.classes = classes
         self.rule = rule
 
@@ -104,7 +109,13 @@ class CalibratedJudge:
         least = cut(self.confidence.calibration, self.rule.max_wrong, share) if self.rule.abstain else 0.0
         probability = self.confidence.calibration.probability(answers, share)
         doubt_is_strays = answers.known_given(share) < sigmoid(answers.right)
-        rivals = ranked(self.confidence.class_probabilities(evidence.scores), self.classes)
+        shares = self.confidence.class_probabilities(evidence.scores)
+        if self.rule.refine:
+            scores = refined_scores(self.vectors, self.labels, vectors, shares * probability[:, None])
+            shares = self.confidence.class_probabilities(scores)
+            # Where the batch changes the class, what spoke for the old one does not speak for the new one.
+            probability = np.where(shares.argmax(axis=1) == evidence.winner, probability, 0.0)
+        rivals = ranked(shares, self.classes)
         decisions = [
             self._one(own, p, least, stray)
             for own, p, stray in zip(rivals, probability.tolist(), doubt_is_strays.tolist(), strict=True)
@@ -148,4 +159,4 @@ def make_judge(mode: str, vectors: Floats, labels: Labels, classes: list[str], r
     confidence = fit_confidence(vectors, labels, len(classes))
     if confidence is None:
         return FewJudge(vectors, labels, classes, rule)
-    return CalibratedJudge(confidence, classes, rule)
+    return CalibratedJudge(confidence, vectors, labels, classes, rule)

@@ -51,6 +51,7 @@ def rule(config: Config) -> Rule:
         abstain=config.unsure != "off",
         max_wrong=config.max_wrong,
         unknown_share=config.unknown_share,
+        refine=config.refine,
     )
 
 

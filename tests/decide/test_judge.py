@@ -196,6 +196,23 @@ def test_exact_copies_of_references_are_no_evidence() -> None:
     assert wrong <= 0.15 * max(moved, 1)
 
 
+def test_refinement_helps_where_references_are_few_and_never_moves_more() -> None:
+    better = 0
+    for seed in range(10):
+        drawn = draw(20 + seed, each=3, spread=1.1, strays=0)
+        right = {}
+        for refine in (False, True):
+            everything, _ = judged(drawn, Rule(abstain=False, refine=refine))
+            right[refine] = sum(NAMES[t] == d.class_name for d, t in zip(everything, drawn.truth, strict=True))
+        better += right[True] - right[False]
+        plain, refined = (judged(drawn, Rule(max_wrong=0.2, refine=refine))[0] for refine in (False, True))
+        for a, b in zip(plain, refined, strict=True):
+            assert b.probability is not None
+            assert a.probability is not None
+            assert b.probability <= a.probability
+    assert better > 40
+
+
 def test_other_modes_have_a_fixed_cut_and_say_so() -> None:
     drawn = draw(12)
     judge = make_judge("max", drawn.references, drawn.labels, NAMES[:4], Rule(min_margin=0.05))
