@@ -47,8 +47,10 @@ def judgement(found: Evaluated) -> str:
     if not found.promise:
         return f"{told} Nothing was promised ({found.terms})."
     limit = f"at most {100 * found.max_wrong:g} % wrong"
-    if wrong.value <= found.max_wrong:
+    if wrong.interval[1] <= found.max_wrong:
         return f"{told} The promise of {limit} was kept."
+    if wrong.value <= found.max_wrong:
+        return f"{told} That fits the promise of {limit}; more pictures would tell it more surely."
     if wrong.interval[0] <= found.max_wrong:
         return f"{told} The promise was {limit}: too few pictures to tell whether that is chance."
     return f"{told} The promise of {limit} was broken. {_why_broken(found)}"

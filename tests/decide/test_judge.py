@@ -171,6 +171,17 @@ def test_with_too_few_references_nothing_is_promised(each: int, kind: type) -> N
     assert wrong <= 0.1 * moved
 
 
+def test_with_two_classes_one_left_out_teaches_nothing_about_leads() -> None:
+    """Without its only rival a stray has no lead at all; taken for evidence that would make real strays look far."""
+    wrong = moved = 0
+    for seed in range(20):
+        drawn = draw(100 + seed, spread=1.1, classes=2, strays=20)
+        bad, count = wrong_and_moved(drawn, judged(drawn, Rule(unknown_share=0.2))[0])
+        wrong, moved = wrong + bad, moved + count
+    assert moved > 200
+    assert wrong <= 0.05 * moved
+
+
 def test_one_class_alone_moves_nothing() -> None:
     drawn = draw(9, classes=1)
     decisions, terms = judged(drawn)
@@ -210,6 +221,7 @@ def test_refinement_helps_where_references_are_few_and_never_moves_more() -> Non
             assert b.probability is not None
             assert a.probability is not None
             assert b.probability <= a.probability
+            assert a.class_name == b.class_name or b.verdict != "sure"
     assert better > 40
 
 
