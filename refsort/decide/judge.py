@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from refsort.decide.base import Floats, Labels, Scorer, check_vectors
+from refsort.decide.base import Floats, Labels, Scorer, check_references, check_vectors
 from refsort.decide.confidence import FEWEST, Confidence, fit_confidence
 from refsort.decide.cut import NOTHING, cut, raised_share
 from refsort.decide.decision import Decision, Rule, decide, ranked, second
@@ -151,11 +151,11 @@ class CalibratedJudge:
 
 def make_judge(mode: str, vectors: Floats, labels: Labels, classes: list[str], rule: Rule) -> Judge:
     """For references float32[n, d] with labels int[n] into `classes`. Raises ValueError on bad vectors."""
-    from refsort.decide import fit
-
-    scorer = fit(mode, vectors, labels, len(classes))
+    check_references(vectors, labels, len(classes))
     if mode != "lda":
-        return ScoreJudge(scorer, classes, rule)
+        from refsort.decide import SCORERS
+
+        return ScoreJudge(SCORERS[mode](vectors, labels, len(classes)), classes, rule)
     confidence = fit_confidence(vectors, labels, len(classes))
     if confidence is None:
         return FewJudge(vectors, labels, classes, rule)
