@@ -20,15 +20,19 @@ def folds(vectors: Floats, labels: Labels, count: int = FOLDS) -> Labels:
     on the order of the files.
     """
     result = np.full(len(labels), -1, dtype=np.intp)
-    key = np.cos(np.arange(1, vectors.shape[1] + 1) * 12.9898)
     for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        members = members[np.argsort(vectors[members].astype(np.float64) @ key, kind="stable")]
+        members = in_own_order(vectors, np.flatnonzero(labels == label))
         groups = _near_groups(vectors[members])
         size = int(groups.max()) + 1
         if size > 1:
             result[members] = (groups + label) % min(count, size)
     return result
+
+
+def in_own_order(vectors: Floats, members: Labels) -> Labels:
+    """The same members in an order that comes of the pictures and not of their files; it means nothing else."""
+    key = np.cos(np.arange(1, vectors.shape[1] + 1) * 12.9898)
+    return members[np.argsort(vectors[members].astype(np.float64) @ key, kind="stable")]
 
 
 def distinct(vectors: Floats, labels: Labels, classes: int) -> Labels:

@@ -9,10 +9,12 @@ import numpy as np
 
 from refsort.decide.base import Flags, Floats, Labels, Wide
 from refsort.decide.evidence import Evidence, Witness
-from refsort.decide.folds import folds
+from refsort.decide.folds import folds, in_own_order
 from refsort.decide.lda import Discriminant
 from refsort.decide.moments import Moments, Span
 
+MOST = 4000
+"""Trials of a kind: more don't make the calibration surer, and large sets would wait for it."""
 LEFT_OUT = 20
 """Classes are left out one at a time, or in so many groups if there are more."""
 
@@ -37,17 +39,18 @@ def try_out(span: Span, vectors: Floats, labels: Labels, classes: int) -> Trials
     whole = Moments.of(rows, labels, classes, span.dim)
     everything = np.arange(classes)
     fold = folds(vectors, labels)
+    tried = _tried(vectors, labels, classes)
     known = []
     for number in range(int(fold.max()) + 1):
         held = fold == number
-        found = _examine(whole, rows, labels, held, everything)
+        found = _examine(whole, rows, labels, held, tried, everything)
         if found is None:
             return None
-        known.append((np.flatnonzero(held), found))
+        known.append((np.flatnonzero(held & tried), found))
     strays = []
     for group in range(min(classes, LEFT_OUT) if classes > 1 else 0):
         kept = everything[everything % LEFT_OUT != group]
-        found = _examine(whole, rows, labels, ~np.isin(labels, kept), kept)
+        found = _examine(whole, rows, labels, ~np.isin(labels, kept), tried, kept)
         if found is None:
             return None
         strays.append(found)
@@ -57,13 +60,25 @@ def try_out(span: Span, vectors: Floats, labels: Labels, classes: int) -> Trials
     return Trials(_joined([found for _, found in known]), labels[order], _joined(strays))
 
 
-def _examine(whole: Moments, rows: Wide, labels: Labels, held: Flags, present: Labels) -> Evidence | None:
-    """Evidence on the held references by a rule made of the others; its classes are those in `present`."""
+def _tried(vectors: Floats, labels: Labels, classes: int) -> Flags:
+    """bool[n]: which references are tried, equally many of each class."""
+    limit = max(MOST // classes, 2)
+    tried = np.zeros(len(labels), dtype=bool)
+    for label in range(classes):
+        members = np.flatnonzero(labels == label)
+        tried[in_own_order(vectors, members)[:limit] if len(members) > limit else members] = True
+    return tried
+
+
+def _examine(whole: Moments, rows: Wide, labels: Labels, held: Flags, tried: Flags, present: Labels) -> Evidence | None:
+    """Evidence on held references, those that are tried, by a rule made of the others; its classes are `present`."""
     rule = Discriminant(whole.without(rows[held], labels[held]).of_classes(present))
     if not rule.gaussian:
         return None
-    witness = Witness(rule, rows[~held], np.searchsorted(present, labels[~held]))
-    found = witness.examine(rows[held], np.zeros(int(held.sum())))
+    others = np.where(held, -1, np.searchsorted(present, labels))  # of no class: never looked at, and not copied
+    witness = Witness(rule, rows, others)
+    asked = rows[held & tried]
+    found = witness.examine(asked, np.zeros(len(asked)))
     scores = np.full((len(found.winner), len(whole.counts)), -np.inf)
     scores[:, present] = found.scores
     return Evidence(present[found.winner], scores, found.figures)
