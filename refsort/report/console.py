@@ -74,6 +74,8 @@ def run_table(run: Run, config: Config) -> str:
     lines.append(f"  {would + _verb(run.action):<{width}}  {run.sorted:>7}")
     lines += [f"  {name:<{width}}  {count:>7}" for name, count in rows[len(run.per_class) :] if count]
     lines.append("")
+    if run.references:
+        lines.append(f"checked: {_references(run, config)}")
     if run.terms:
         lines.append(f"moved:   {run.terms}{_expected(run)}")
     if run.report:
@@ -81,6 +83,20 @@ def run_table(run: Run, config: Config) -> str:
     if run.run is not None and run.handled:
         lines.append(f"undo:    {show(command(config, 'undo', str(run.run)))}")
     return "\n".join(lines)
+
+
+def _references(run: Run, config: Config) -> str:
+    """What a look at the references gave, in a line."""
+    faults = [
+        f"{run.references[kind]:.0f} {kind if run.references[kind] != 1 else kind[:-1]}"
+        for kind in ("errors", "warnings")
+        if run.references[kind]
+    ]
+    words = "nothing wrong with the references"
+    if faults:
+        words = f"{' and '.join(faults)} about the references; {show(command(config, 'check'))} tells more"
+    accuracy = run.references["expected_accuracy"]
+    return words if accuracy is None else f"{words}; accuracy to expect {100 * accuracy:.0f} %"
 
 
 def _expected(run: Run) -> str:

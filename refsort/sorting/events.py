@@ -38,6 +38,8 @@ class Run:
     failed: int = 0
     skipped: int = 0
     per_class: dict[str, int] = field(default_factory=dict)
+    references: dict[str, float | None] = field(default_factory=dict)
+    """Errors, warnings and expected accuracy that a look at the references gave; empty if nobody looked."""
     terms: str = ""
     """On what terms pictures were moved or left aside, in words."""
     promise: bool = False

@@ -1,5 +1,6 @@
 """One pass over the drop folder: arrivals are embedded, decided together, and filed in batches."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,7 +24,7 @@ DECIDE_BATCH = 2048
 
 
 class Pass:
-    """Deals with everything that has arrived in one dataset. Without a run number in `run` nothing is moved."""
+    """Deals with what has arrived in one dataset."""
 
     def __init__(
         self,
@@ -33,7 +34,14 @@ class Pass:
         prepared: Prepared,
         run: Run,
         reporter: Reporter,
+        *,
+        begin: Callable[[], int] | None = None,
+        patience: Callable[[str], bool] | None = None,
     ) -> None:
+        """`begin` gives the number of the run, asked for when the first file is to be filed; without it none is.
+
+        `patience` is asked about a picture that can't be read: with True it stays, as it may still be coming.
+        """
         self.config = config
         self.dataset = dataset
         self.journal = journal
@@ -43,20 +51,33 @@ class Pass:
         self.reporter = reporter
         self.found: list[tuple[Group, Embedded]] = []
         self.pending: list[tuple[Item, Request]] = []
+        self.changed: list[str] = []
+        """Arrivals that changed while they were looked at; a later pass will find them whole."""
         self.expected_wrong = 0.0
-        if journal is None or run.run is None:
+        self.patience = patience
+        if journal is None or begin is None:
             self.file = Preview(dataset).file
         else:
-            mover, number = Mover(dataset, journal), run.run
-            self.file = lambda requests: mover.file(number, requests)
+            mover = Mover(dataset, journal)
+            self.file = lambda requests: mover.file(self._number(begin), requests)
+
+    def _number(self, begin: Callable[[], int]) -> int:
+        if self.run.run is None:
+            self.run.run = begin()
+        return self.run.run
 
     def sort_all(self) -> None:
+        """Everything that lies in the drop folder."""
         arrivals = self.dataset.arrivals()
         for path, reason in arrivals.skipped:
             self._tell(Item(path, "skipped", reason=reason))
-        self.reporter.stage("pictures", len(arrivals.groups))
-        found = self.embedder.stream(group.path for group in arrivals.groups)
-        for group, embedded in zip(arrivals.groups, found, strict=True):
+        self.sort(arrivals.groups)
+
+    def sort(self, groups: list[Group]) -> None:
+        """These groups and no others."""
+        self.reporter.stage("pictures", len(groups))
+        found = self.embedder.stream(group.path for group in groups)
+        for group, embedded in zip(groups, found, strict=True):
             self.found.append((group, embedded))
             if len(self.found) >= DECIDE_BATCH:
                 self._decide_found()
@@ -87,12 +108,16 @@ class Pass:
             item = Item(group.path, decision.verdict, decision=decision, reason=decision.reason)
             aside = names.unsure if decision.verdict == "unsure" else names.unknown
             self._plan(group, found, item, None if self.config.unsure == "keep" else aside)
+        elif found.state == "bad" and self.patience is not None and self.patience(group.path):
+            self._tell(Item(group.path, "skipped", reason=f"{found.reason}; it may still be coming"))
         elif found.state == "bad":
             item = Item(group.path, "bad", reason=found.reason)
             self._plan(group, found, item, None if self.config.bad == "keep" else names.bad)
         elif found.state == "unreadable":
             self._tell(Item(group.path, "failed", reason=found.reason))
         else:
+            if found.state != "foreign":
+                self.changed.append(group.path)
             self._tell(Item(group.path, "skipped", reason=found.reason))
 
     def _plan(self, group: Group, found: Embedded, item: Item, folder: str | None) -> None:
@@ -127,8 +152,12 @@ class Pass:
 
     def _file_pending(self) -> None:
         pending, self.pending = self.pending, []
+        if not pending:
+            return
         outcomes = self.file([request for _, request in pending])
         for (item, _), outcome in zip(pending, outcomes, strict=True):
+            if outcome.status == "changed":
+                self.changed.append(item.path)
             self._tell(_filed(item, outcome))
 
     def _tell(self, item: Item) -> None:

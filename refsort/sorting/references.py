@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from refsort.decide import Floats, Labels
+from refsort.decide.check import check
 from refsort.errors import EmptyClass
 from refsort.files.dataset import Dataset
 from refsort.names import show
@@ -21,6 +22,13 @@ class References:
     labels: Labels
     paths: list[str]
     hashes: list[bytes]
+
+
+def look_at(references: References) -> dict[str, float | None]:
+    """What `refsort check` would say, in three numbers: errors, warnings, and the accuracy to expect if it is known."""
+    found = check(references.vectors, references.labels, len(references.classes), references.hashes, with_curve=False)
+    accuracy = None if found.expected is None else round(found.expected.accuracy, 4)
+    return {"errors": found.count("error"), "warnings": found.count("warning"), "expected_accuracy": accuracy}
 
 
 def list_references(dataset: Dataset) -> dict[str, list[str]]:

@@ -1,7 +1,9 @@
 """The main job: list → read → embed → decide → file → report. The one place where the rooms of the house meet."""
 
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from refsort.config import Config
@@ -14,7 +16,7 @@ from refsort.files.undo import choose as choose_moves
 from refsort.sorting.events import Reporter, Reporters, Run
 from refsort.sorting.one_pass import Pass
 from refsort.sorting.prepared import Prepared, prepare
-from refsort.sorting.references import list_references
+from refsort.sorting.references import list_references, look_at
 
 
 class Sorter:
@@ -35,31 +37,21 @@ class Sorter:
         with ExitStack() as stack:
             journal = self._journal_to_look_at(stack) if dry_run else self._journal_to_write(stack, "sort")
             prepared = stack.enter_context(prepare(self.config, self.dataset, self.reporter))
-            run = self._begin(prepared, None if dry_run else journal)
+            run = new_run(self.config, prepared, dry_run=dry_run)
+            run.references = look_at(prepared.references)
+            begin = None
+            if journal is not None and not dry_run:
+                begin = partial(begin_run, self.config, prepared, journal)
+                run.run = begin()
             try:
-                Pass(self.config, self.dataset, journal, prepared, run, self.reporter).sort_all()
+                Pass(self.config, self.dataset, journal, prepared, run, self.reporter, begin=begin).sort_all()
             finally:
-                run.seconds = round(time.perf_counter() - begun, 3)
-                run.images_per_second = round(run.handled / max(run.seconds, 1e-9), 1)
-                self.reporter.end(run)
-                if journal is not None and run.run is not None:
-                    journal.end_run(run.run, run.as_dict())
+                end_run(run, begun, journal, self.reporter)
         return run
-
-    def _begin(self, prepared: Prepared, journal: Journal | None) -> Run:
-        config, encoder = self.config, prepared.encoder
-        number = None
-        if journal is not None:
-            settings = config.model_dump(mode="json") | {"encoder": encoder.name, "fingerprint": encoder.fingerprint}
-            number = journal.begin_run("sort", config.action, settings)
-        return Run(
-            *(number, config.dataset, encoder.name, config.mode, config.action, journal is None),
-            per_class=dict.fromkeys(prepared.references.classes, 0),
-        )
 
     @property
     def _journal_path(self) -> Path:
-        return self.dataset.state / "journal.db"
+        return journal_path(self.dataset)
 
     def _journal_to_look_at(self, stack: ExitStack) -> Journal | None:
         """For a dry run: no lock, nothing settled, none if nothing was ever sorted."""
@@ -70,20 +62,7 @@ class Sorter:
         return journal
 
     def _journal_to_write(self, stack: ExitStack, purpose: str) -> Journal:
-        """The journal under the dataset's lock, with what an interruption left open settled first."""
-        stack.enter_context(hold(self.dataset.state, purpose))
-        journal = Journal(self._journal_path)
-        stack.callback(journal.close)
-        if not journal.wal:
-            self.reporter.message("the journal lies on a network file system: slower, and as safe as that system is")
-        settled = recover(self.dataset, journal)
-        if settled.total:
-            self.reporter.message(
-                f"an earlier run was interrupted: {settled.finished} moves finished, {settled.rolled_back} rolled back"
-            )
-        for path in settled.lost:
-            self.reporter.message(f"{path} was being moved then and is gone: somebody else moved or deleted it")
-        return journal
+        return stack.enter_context(journal_to_write(self.dataset, purpose, self.reporter))
 
     # -- taking back
 
@@ -104,3 +83,54 @@ class Sorter:
             return journal.runs(limit)
         finally:
             journal.close()
+
+
+def journal_path(dataset: Dataset) -> Path:
+    """Where the history of a dataset lies."""
+    return dataset.state / "journal.db"
+
+
+@contextmanager
+def journal_to_write(dataset: Dataset, purpose: str, reporter: Reporter) -> Iterator[Journal]:
+    """The journal under the dataset's lock, with what an interruption left open settled first.
+
+    Raises DatasetHeld, JournalError.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(hold(dataset.state, purpose))
+        journal = Journal(journal_path(dataset))
+        stack.callback(journal.close)
+        if not journal.wal:
+            reporter.message("the journal lies on a network file system: slower, and as safe as that system is")
+        settled = recover(dataset, journal)
+        if settled.total:
+            reporter.message(
+                f"an earlier run was interrupted: {settled.finished} moves finished, {settled.rolled_back} rolled back"
+            )
+        for path in settled.lost:
+            reporter.message(f"{path} was being moved then and is gone: somebody else moved or deleted it")
+        yield journal
+
+
+def new_run(config: Config, prepared: Prepared, *, dry_run: bool = False) -> Run:
+    """An outcome to be counted in; it gets its number from `begin_run`."""
+    return Run(
+        *(None, config.dataset, prepared.encoder.name, config.mode, config.action, dry_run),
+        per_class=dict.fromkeys(prepared.references.classes, 0),
+    )
+
+
+def begin_run(config: Config, prepared: Prepared, journal: Journal) -> int:
+    """Enter a run into the journal; its number."""
+    encoder = prepared.encoder
+    settings = config.model_dump(mode="json") | {"encoder": encoder.name, "fingerprint": encoder.fingerprint}
+    return journal.begin_run("sort", config.action, settings)
+
+
+def end_run(run: Run, begun: float, journal: Journal | None, reporter: Reporter) -> None:
+    """Complete the outcome, tell it, and enter it if the run has a number. `begun`: time.perf_counter() then."""
+    run.seconds = round(time.perf_counter() - begun, 3)
+    run.images_per_second = round(run.handled / max(run.seconds, 1e-9), 1)
+    reporter.end(run)
+    if journal is not None and run.run is not None:
+        journal.end_run(run.run, run.as_dict())

@@ -59,7 +59,7 @@ def test_sorting_says_what_it_did(dataset: Path) -> None:
     assert set(done.json) == {
         *("run", "dataset", "encoder", "mode", "action", "dry_run", "per_class", "seconds", "images_per_second"),
         *("sorted", "unsure", "unknown", "bad", "failed", "skipped"),
-        *("terms", "promise", "cut", "expected_wrong", "report"),
+        *("references", "terms", "promise", "cut", "expected_wrong", "report"),
     }
     assert (done.json["sorted"], done.json["bad"], done.json["skipped"], done.json["run"]) == (4, 1, 1, 1)
     assert done.json["per_class"] == {"azul": 2, "rojo": 2}
