@@ -39,7 +39,17 @@ def test_every_local_link_and_picture_exists(name: str) -> None:
 @pytest.mark.parametrize("name", READMES)
 def test_every_flag_in_the_readme_is_known(name: str) -> None:
     known = {f"--{key.replace('_', '-')}" for key in Config.model_fields}
-    known |= {"--dry-run", "--json", "--class", "--file", "--photos", "--help", "--no-report", "--html", "--corruptions"}
+    known |= {
+        "--dry-run",
+        "--json",
+        "--class",
+        "--file",
+        "--photos",
+        "--help",
+        "--no-report",
+        "--html",
+        "--corruptions",
+    }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known
 
 
