@@ -27,7 +27,7 @@ import learn_confidence as learning  # noqa: E402
 from accuracy import embed_set  # noqa: E402
 
 from refsort.decide.base import Floats, Labels, Wide  # noqa: E402
-from refsort.decide.cut import cut, raised_share  # noqa: E402
+from refsort.decide.trust.cut import cut, raised_share  # noqa: E402
 
 TARGETS = (0.01, 0.02, 0.05, 0.10)
 REFERENCES = (5, 10, 20)

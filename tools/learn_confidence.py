@@ -1,4 +1,4 @@
-"""Learn the coefficients in refsort/decide/learned.py from labelled pictures.
+"""Learn the coefficients in refsort/decide/trust/learned.py from labelled pictures.
 
     python tools/learn_confidence.py VECTORS... [--draws 6] [--write]
 
@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refsort.decide.base import Floats, Labels, Wide
-from refsort.decide.confidence import Calibration, fit_confidence
-from refsort.decide.learned import Learned
-from refsort.decide.logistic import fit_logistic
+from refsort.decide.trust.confidence import Calibration, fit_confidence
+from refsort.decide.trust.learned import Learned
+from refsort.decide.trust.logistic import fit_logistic
 
 REFERENCES = (3, 5, 10, 20)
 VARIANTS = ("plain", "noise", "merged", "few")
@@ -222,7 +222,7 @@ def learn(tasks: list[Task]) -> tuple[Learned, dict[str, Learned]]:
 
 def write(learned: Learned, sets: list[str]) -> None:
     """Put the coefficients into the module that ships them."""
-    path = Path(__file__).parents[1] / "refsort" / "decide" / "learned.py"
+    path = Path(__file__).parents[1] / "refsort" / "decide" / "trust" / "learned.py"
     head = path.read_text(encoding="utf-8").partition("# From ")[0].partition("LEARNED = ")[0]
     about = textwrap.wrap(
         f"From {len(sets)} sets: {', '.join(sets)}.", 116, initial_indent="# ", subsequent_indent="# "
@@ -238,7 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("vectors", type=Path, nargs="+")
     parser.add_argument("--draws", type=int, default=6)
-    parser.add_argument("--write", action="store_true", help="write refsort/decide/learned.py")
+    parser.add_argument("--write", action="store_true", help="write refsort/decide/trust/learned.py")
     args = parser.parse_args()
     tasks = draw_tasks(list(load_sets(args.vectors)), args.draws)
     learned, _ = learn(tasks)

@@ -6,13 +6,13 @@ from typing import Protocol
 import numpy as np
 
 from refsort.decide.base import Floats, Labels, Scorer, check_references, check_vectors
-from refsort.decide.confidence import FEWEST, Confidence, fit_confidence
-from refsort.decide.cut import NOTHING, cut, raised_share
 from refsort.decide.decision import Decision, Rule, decide, ranked, second
 from refsort.decide.lda import Discriminant
-from refsort.decide.logistic import sigmoid
 from refsort.decide.moments import Moments, Span
 from refsort.decide.refine import refined_scores
+from refsort.decide.trust.confidence import FEWEST, Confidence, fit_confidence
+from refsort.decide.trust.cut import NOTHING, cut, raised_share
+from refsort.decide.trust.logistic import sigmoid
 
 EVERYTHING = "everything, however unsure"
 ENOUGH = 5

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from refsort.config import Config
-from refsort.decide.check_labels import nearest_of_class
-from refsort.decide.findings import Expected, Finding, Findings
+from refsort.decide.check.findings import Expected, Finding, Findings
+from refsort.decide.check.labels import nearest_of_class
 from refsort.files.dataset import Dataset
 from refsort.files.journal import now
 from refsort.names import show

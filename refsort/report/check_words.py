@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from refsort.decide.findings import FEW, SEVERITIES, Expected, Finding, Findings
+from refsort.decide.check.findings import FEW, SEVERITIES, Expected, Finding, Findings
 from refsort.names import show
 from refsort.sorting.references import References
 

@@ -2,7 +2,7 @@
 
 import math
 
-from refsort.decide.findings import Curve
+from refsort.decide.check.findings import Curve
 
 WIDTH, HEIGHT = 640, 220
 LEFT, RIGHT, TOP, BOTTOM = 64, 18, 16, 38

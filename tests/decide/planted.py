@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from refsort.decide.check import check
-from refsort.decide.findings import Finding, Findings
+from refsort.decide.check.findings import Finding, Findings
 from tests.conftest import SHARED
 
 Floats = NDArray[np.float32]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from refsort.decide.check import check
-from refsort.decide.check_classes import mean_distances
-from refsort.decide.check_duplicates import linked, near_pairs
-from refsort.decide.check_labels import mislabelled, odds_limit
-from refsort.decide.findings import Finding, Findings
+from refsort.decide.check.classes import mean_distances
+from refsort.decide.check.duplicates import linked, near_pairs
+from refsort.decide.check.findings import Finding, Findings
+from refsort.decide.check.labels import mislabelled, odds_limit
 from refsort.decide.folds import out_of_fold
 from tests.decide.planted import DIM, clusters, hashes, look, of, real, unit
 
@@ -103,7 +103,7 @@ def test_pictures_all_alike_are_no_duplicates_of_one_another() -> None:
 def test_pairs_across_blocks_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, _ = clusters(classes=3, each=10)
     whole = near_pairs(vectors, 0.5)[0]
-    monkeypatch.setattr("refsort.decide.check_duplicates.BLOCK", 7)
+    monkeypatch.setattr("refsort.decide.check.duplicates.BLOCK", 7)
     parts = near_pairs(vectors, 0.5)[0]
     assert len(whole) > 50
     assert sorted(map(tuple, whole.tolist())) == sorted(map(tuple, parts.tolist()))

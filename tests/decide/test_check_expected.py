@@ -5,9 +5,9 @@ import pytest
 
 from refsort.decide import fit
 from refsort.decide.check import check
-from refsort.decide.check_classes import wilson
-from refsort.decide.check_expected import gain_of_one
-from refsort.decide.findings import Step
+from refsort.decide.check.classes import wilson
+from refsort.decide.check.expected import gain_of_one
+from refsort.decide.check.findings import Step
 from tests.decide.planted import clusters, hashes, look
 
 

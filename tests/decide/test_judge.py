@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from refsort.decide import Decision, Floats, Labels, Rule, Terms, make_judge
-from refsort.decide.confidence import FEWEST, fit_confidence
-from refsort.decide.cut import NOTHING, largest_set, raised_share
 from refsort.decide.judge import CalibratedJudge, FewJudge, ScoreJudge
+from refsort.decide.trust.confidence import FEWEST, fit_confidence
+from refsort.decide.trust.cut import NOTHING, largest_set, raised_share
 
 NAMES = ["águila", "búho", "cuervo", "dodo", "emú"]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from refsort.decide.findings import Curve, Expected, Finding, Findings, Kind, Severity, Step
+from refsort.decide.check.findings import Curve, Expected, Finding, Findings, Kind, Severity, Step
 from refsort.report.check_words import one_line, one_more, sentence
 from refsort.report.learning_curve import svg
 from refsort.sorting.references import References

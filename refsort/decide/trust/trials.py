@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from refsort.decide.base import Flags, Floats, Labels, Wide
-from refsort.decide.evidence import Evidence, Witness
 from refsort.decide.folds import folds, in_own_order
 from refsort.decide.lda import Discriminant
 from refsort.decide.moments import Moments, Span
+from refsort.decide.trust.evidence import Evidence, Witness
 
 MOST = 4000
 """Trials of a kind: more don't make the calibration surer, and large sets would wait for it."""

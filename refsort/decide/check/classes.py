@@ -3,7 +3,7 @@
 import numpy as np
 
 from refsort.decide.base import Flags, Floats, Labels, Wide, class_means
-from refsort.decide.findings import FEW, Finding
+from refsort.decide.check.findings import FEW, Finding
 from refsort.decide.folds import OutOfFold
 
 CONFUSED = 0.35

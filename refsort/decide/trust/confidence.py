@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from refsort.decide.base import Floats, Labels, Wide
-from refsort.decide.evidence import Evidence, Witness
 from refsort.decide.folds import distinct
 from refsort.decide.lda import Discriminant
-from refsort.decide.learned import LEARNED, Learned
-from refsort.decide.logistic import fit_logistic, log_odds, sigmoid
 from refsort.decide.moments import Moments, Span
-from refsort.decide.temperature import fit_temperature, softmax, winner_log_odds
-from refsort.decide.trials import Trials, try_out
+from refsort.decide.trust.evidence import Evidence, Witness
+from refsort.decide.trust.learned import LEARNED, Learned
+from refsort.decide.trust.logistic import fit_logistic, log_odds, sigmoid
+from refsort.decide.trust.temperature import fit_temperature, softmax, winner_log_odds
+from refsort.decide.trust.trials import Trials, try_out
 
 FEWEST = 3
 """References that the middle class needs; with fewer nothing can be held out that resembles a real arrival."""

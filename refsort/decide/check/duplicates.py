@@ -5,7 +5,7 @@ from collections import defaultdict
 import numpy as np
 
 from refsort.decide.base import BLOCK, Floats, Labels
-from refsort.decide.findings import Finding, Kind
+from refsort.decide.check.findings import Finding, Kind
 from refsort.decide.folds import NEAR
 
 NEAR_SHARE = 0.12

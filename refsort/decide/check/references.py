@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from refsort.decide.base import Floats, Labels, check_references
-from refsort.decide.check_classes import close_classes, sizes
-from refsort.decide.check_duplicates import different, duplicates
-from refsort.decide.check_expected import curve, expected
-from refsort.decide.check_labels import mislabelled, outliers
-from refsort.decide.findings import SEVERITIES, Curve, Findings
+from refsort.decide.check.classes import close_classes, sizes
+from refsort.decide.check.duplicates import different, duplicates
+from refsort.decide.check.expected import curve, expected
+from refsort.decide.check.findings import SEVERITIES, Curve, Findings
+from refsort.decide.check.labels import mislabelled, outliers
 from refsort.decide.folds import out_of_fold
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from refsort.decide.base import Floats, Labels, Wide
-from refsort.decide.check_classes import wilson
-from refsort.decide.findings import Curve, Expected, Step
+from refsort.decide.check.classes import wilson
+from refsort.decide.check.findings import Curve, Expected, Step
 from refsort.decide.folds import FOLDS, OutOfFold
 from refsort.decide.lda import Lda
 

@@ -11,9 +11,9 @@ are expected among those named.
 import numpy as np
 
 from refsort.decide.base import Flags, Floats, Labels, Wide
-from refsort.decide.findings import FEW, Finding, Severity
+from refsort.decide.check.findings import FEW, Finding, Severity
 from refsort.decide.folds import OutOfFold
-from refsort.decide.temperature import softmax
+from refsort.decide.trust.temperature import softmax
 
 NOISE = (0.05, 0.1, 0.2)
 """Shares of wrong labels that are tried."""

@@ -3,8 +3,8 @@
 import numpy as np
 
 from refsort.decide.base import Wide
-from refsort.decide.confidence import Calibration
-from refsort.decide.logistic import log_odds, sigmoid
+from refsort.decide.trust.confidence import Calibration
+from refsort.decide.trust.logistic import log_odds, sigmoid
 
 NOTHING = 2.0
 """A cut that no probability reaches."""
