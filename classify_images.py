@@ -1,4 +1,7 @@
-"""Sort the pictures of a dataset, by the settings at the top of config.yaml. Same as `refsort sort`."""
+"""Sort the pictures of a dataset, by the settings at the top of config.yaml; with --watch also those still to come.
+
+Same as `refsort sort` and `refsort watch`.
+"""
 
 import sys
 from pathlib import Path
@@ -9,4 +12,5 @@ if __name__ == "__main__":
     except ImportError as error:
         sys.exit(f"{error}. Start it with: python3 run.py sort   (that installs what is missing)")
     settings = [] if "--config" in sys.argv else ["--config", str(Path(__file__).with_name("config.yaml"))]
-    sys.exit(main(["sort", *settings, *sys.argv[1:]]))
+    command, words = ("watch" if "--watch" in sys.argv else "sort"), [a for a in sys.argv[1:] if a != "--watch"]
+    sys.exit(main([command, *settings, *words]))

@@ -1,9 +1,11 @@
 """The docs say what is true: every command, setting and picture they name exists, and the README's commands run."""
 
+import json
 import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,9 @@ def test_every_flag_in_the_readme_is_known(name: str) -> None:
         "--no-report",
         "--html",
         "--corruptions",
+        "--log",
+        "--install",
+        "--health",
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known
 
@@ -84,6 +89,16 @@ def test_the_readmes_commands_run_as_they_stand(name: str, tmp_path: Path) -> No
             run("python3 run.py sort --dataset Frutas", copy, tmp_path)
         if "--photos" in line:
             line = line.replace("~", str(tmp_path / "home")) + " --references 3"
+        if " watch " in line:
+            daemon = start(line, copy, tmp_path)
+            wait_for(made / ".refsort" / "status.json")
+            status = run(line.replace(" watch ", " status "), copy, tmp_path)
+            daemon.terminate()
+            assert (daemon.wait(60), status.returncode) == (0, 0), status.stdout
+            continue
+        if " status " in line:
+            assert run(line, copy, tmp_path).returncode == 1, "it was stopped"
+            continue
         done = run(line, copy, tmp_path)
         assert done.returncode == 0, f"{line}\n{done.stderr}"
         assert "Traceback" not in done.stderr
@@ -98,8 +113,25 @@ def link_environment(copy: Path) -> None:
     (copy / ".venv").symlink_to(ROOT / ".venv")
 
 
+def environment(home: Path) -> dict[str, str]:
+    return {"HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
+
+
 def run(line: str, copy: Path, home: Path) -> "subprocess.CompletedProcess[str]":
-    words = line.split()
-    words[0] = sys.executable
-    env = {"HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "HF_HUB_OFFLINE": "1"}
-    return subprocess.run(words, cwd=copy, env=env, capture_output=True, text=True, timeout=200, check=False)
+    words = [sys.executable, *line.split()[1:]]
+    return subprocess.run(
+        words, cwd=copy, env=environment(home), capture_output=True, text=True, timeout=200, check=False
+    )
+
+
+def start(line: str, copy: Path, home: Path) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, *line.split()[1:]], cwd=copy, env=environment(home))
+
+
+def wait_for(status: Path) -> None:
+    """Until the daemon has looked at its folder."""
+    for _ in range(600):
+        if status.exists() and json.loads(status.read_text(encoding="utf-8"))["last_scan"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the daemon never looked")

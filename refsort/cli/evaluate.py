@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate. Nothing is moved."""
+    from refsort.errors import DatasetError
     from refsort.files.dataset import Dataset
     from refsort.names import show
     from refsort.report import Console
@@ -37,6 +38,12 @@ def run(args: argparse.Namespace) -> int:
     from refsort.sorting.evaluating import Options, evaluate_folder
 
     config = config_from(args)
+    dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
+    place = args.to.expanduser() if args.to else dataset.state / "reports" / "evaluation"
+    if place.resolve().is_relative_to(dataset.root.resolve()) and not place.resolve().is_relative_to(
+        dataset.state.resolve()
+    ):
+        raise DatasetError(f"{show(str(place))} lies among the pictures of the dataset; choose another folder for --to")
     console = Console(config, json=args.json)
     options = Options(args.strict, args.corruptions, args.sample, args.seed)
     found = evaluate_folder(config, args.folder.expanduser(), options, console)
@@ -45,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"note: {note}", file=sys.stderr)
     words = sys.stderr if args.json else sys.stdout
     print(evaluation_table(found), file=words)
-    state = Dataset(config.dataset_path, config.folders, config.state_dir).state
-    written = write_evaluation(found, config, args.to.expanduser() if args.to else state / "reports" / "evaluation")
+    written = write_evaluation(found, config, place)
     print(f"\npage:  {show(str(written.page))}", file=words)
     if written.plots is None:
         print("PNG charts are left out: pip install matplotlib brings them", file=words)

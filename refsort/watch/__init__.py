@@ -1,0 +1,1 @@
+"""The drop-folder daemon: waits for pictures to be whole, and sorts them."""

@@ -1,0 +1,142 @@
+"""A dataset in hand: its lock, its journal, and an encoder that stays warm."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+
+from refsort.config import Config
+from refsort.decide import make_judge
+from refsort.errors import JournalError, RefsortError
+from refsort.files.dataset import Dataset
+from refsort.files.groups import Group
+from refsort.files.identity import look
+from refsort.files.journal import Journal
+from refsort.names import is_litter_folder, show
+from refsort.sorting import Reporter
+from refsort.sorting.one_pass import Pass
+from refsort.sorting.prepared import Prepared, prepare, rule
+from refsort.sorting.references import embed_references, list_references
+from refsort.sorting.sorter import begin_run, end_run, journal_path, journal_to_write, new_run
+
+Listing = frozenset[tuple[str, int, int]]
+"""(name below the references' folder, size, mtime_ns) of each class and reference."""
+
+
+class Session:
+    """Sorts groups of files of a dataset that this process holds. Made by `hold_dataset`."""
+
+    def __init__(self, config: Config, dataset: Dataset, journal: Journal, reporter: Reporter) -> None:
+        """Loads the encoder. Raises DatasetError, UnsafeName, EmptyClass, EncoderError."""
+        self.config = config
+        self.dataset = dataset
+        self.journal = journal
+        self.reporter = reporter
+        self.look_again_at: float | None = None
+        """When changed references have settled; None if nothing is changed."""
+        self._journal_file = look(journal_path(dataset))
+        self._stack = ExitStack()
+        self._used = self._changed = references_listing(dataset)
+        self.prepared = self._prepare(config)
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def sort(self, groups: list[Group], reporter: Reporter, patience: Callable[[str], bool]) -> list[str]:
+        """One pass over these groups, and one run if it moves something; the files that changed meanwhile.
+
+        Raises JournalError, also if the journal's file is not the one that is open: what is written there is lost.
+        """
+        found = look(journal_path(self.dataset))
+        if self._journal_file is None or found is None or found.ino != self._journal_file.ino:
+            raise JournalError(
+                f"{show(str(journal_path(self.dataset)))} was taken away while the daemon ran; what was sorted before "
+                f"can't be undone by refsort unless it is put back"
+            )
+        begun = time.perf_counter()
+        run = new_run(self.config, self.prepared)
+        begin = partial(begin_run, self.config, self.prepared, self.journal)
+        job = Pass(
+            *(self.config, self.dataset, self.journal, self.prepared, run, reporter), begin=begin, patience=patience
+        )
+        try:
+            job.sort(groups)
+        finally:
+            end_run(run, begun, self.journal, reporter)
+        return job.changed
+
+    def reload(self, config: Config) -> None:
+        """Go on with other settings. Raises RefsortError and keeps the old ones if that fails."""
+        old, self._stack = self._stack, ExitStack()
+        try:
+            listing = references_listing(self.dataset)
+            self.prepared = self._prepare(config)
+        except BaseException:
+            self._stack.close()
+            self._stack = old
+            raise
+        self.config, self._used, self.look_again_at = config, listing, None
+        old.close()
+
+    def refresh(self, now: float) -> bool:
+        """Look whether the references changed; True if others are in use now.
+
+        Changed ones are taken once they have been still for `settle` seconds. Where they are of no use the old ones
+        stay, and that is said once. Raises OSError if their folder can't be listed.
+        """
+        listing = references_listing(self.dataset)
+        if listing == self._used:
+            self.look_again_at = None
+            return False
+        if self.look_again_at is None or listing != self._changed:
+            self._changed, self.look_again_at = listing, now + self.config.settle
+        if now < self.look_again_at:
+            return False
+        self._used, self.look_again_at = listing, None
+        try:
+            self.prepared = self._with_references()
+        except (RefsortError, OSError) as error:
+            self.reporter.message(f"the references changed, and the old ones stay in use: {error}")
+            return False
+        references = self.prepared.references
+        self.reporter.message(
+            f"the references changed: {len(references.paths)} of {len(references.classes)} classes are in use now"
+        )
+        return True
+
+    def _prepare(self, config: Config) -> Prepared:
+        return self._stack.enter_context(prepare(config, self.dataset, self.reporter))
+
+    def _with_references(self) -> Prepared:
+        """The same encoder with what lies in the references' folder now."""
+        files = list_references(self.dataset)
+        found = embed_references(self.prepared.embedder, files, self.reporter)
+        judge = make_judge(self.config.mode, found.vectors, found.labels, found.classes, rule(self.config))
+        return replace(self.prepared, references=found, judge=judge)
+
+
+@contextmanager
+def hold_dataset(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Session]:
+    """Hold a dataset and settle what an interruption left. Raises RefsortError before anything is touched."""
+    dataset.check()
+    list_references(dataset)
+    with ExitStack() as stack:
+        journal = stack.enter_context(journal_to_write(dataset, "watch", reporter))
+        session = Session(config, dataset, journal, reporter)
+        stack.callback(session.close)
+        yield session
+
+
+def references_listing(dataset: Dataset) -> Listing:
+    """What lies in the references' folder. Raises OSError."""
+    found: set[tuple[str, int, int]] = set()
+    for folder in os.scandir(dataset.path(dataset.names.references)):
+        if is_litter_folder(folder.name) or not folder.is_dir():
+            continue
+        found.add((f"{folder.name}/", 0, 0))
+        for entry in os.scandir(folder.path):
+            result = entry.stat(follow_symlinks=False)
+            found.add((f"{folder.name}/{entry.name}", result.st_size, result.st_mtime_ns))
+    return frozenset(found)

@@ -1,0 +1,96 @@
+"""A systemd unit for one dataset."""
+
+import getpass
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from refsort.config import Config
+from refsort.encoders.export_cache import cache_root
+from refsort.files.dataset import Dataset
+
+TEMPLATE = """\
+# {place}
+# systemctl daemon-reload && systemctl enable --now {name}
+[Unit]
+Description=refsort sorts what arrives in {dataset}
+RequiresMountsFor={mounts}
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+WatchdogSec=300
+TimeoutStartSec=900
+TimeoutStopSec=300
+User={user}
+WorkingDirectory={program}
+ExecStart={command}
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=on-failure
+RestartSec=10
+Nice=10
+
+# It reads pictures from strangers: nothing but its own folders may be written.
+NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectSystem=strict
+ProtectHome=read-only
+ReadWritePaths={writable}
+ProtectProc=invisible
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+RestrictSUIDSGID=yes
+RestrictRealtime=yes
+RestrictNamespaces=yes
+LockPersonality=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit(config: Config, settings_file: Path | None, flags: Mapping[str, Any]) -> str:
+    """The text of the unit; every path in it is absolute.
+
+    `flags`: settings that differ from those in the file, and so must stand in the command.
+    """
+    dataset = Dataset(config.dataset_path.resolve(), config.folders, config.state_dir and config.state_dir.resolve())
+    words = [sys.executable, "-m", "refsort", "watch"]
+    if settings_file is not None:
+        words += ["--config", str(settings_file.resolve())]
+    for key, value in flags.items():
+        words += [f"--{key.replace('_', '-')}", str(value)]
+    folders = [dataset.root] if config.state_dir is None else [dataset.root, dataset.state.parent]
+    name = f"refsort-{''.join(c if c.isalnum() and c.isascii() else '-' for c in dataset.name)}.service"
+    return TEMPLATE.format(
+        place=f"/etc/systemd/system/{name}",
+        name=name,
+        dataset=_plain(str(dataset.root)),
+        mounts=" ".join(_quoted(str(folder)) for folder in folders),
+        user=getpass.getuser(),
+        program=_plain(str(Path(__file__).resolve().parents[2])),
+        command=" ".join(_quoted(word).replace("$", "$$") for word in words),
+        # A dash: the folder need not exist.
+        writable=" ".join([*(_quoted(str(f)) for f in folders), _quoted(f"-{cache_root().resolve()}")]),
+    )
+
+
+def _plain(text: str) -> str:
+    """For a line that is taken whole: only the percent sign has a meaning (systemd.unit(5), specifiers)."""
+    return text.replace("%", "%%").replace("\n", " ")
+
+
+def _quoted(text: str) -> str:
+    """One word of a line of words (systemd.syntax(7), quoting)."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
+    return f'"{text}"' if any(c in text for c in " \t'\\;") or '"' in text else text
