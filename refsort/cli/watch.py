@@ -1,6 +1,7 @@
 """Watch Images/ and sort each picture as soon as it is whole, until stopped. SIGHUP: read the settings again."""
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -46,10 +47,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _settings_file(args: argparse.Namespace) -> Path | None:
-    """The file that these settings were read from, as far as it is not named by a variable."""
+    """The file that the unit names: the one in use here, else the one that its command would come upon."""
+    from refsort.watch.unit import PROGRAM
+
     if args.config is not None:
         return Path(args.config)
-    return Path("config.yaml") if Path("config.yaml").is_file() else None
+    if named := os.environ.get("REFSORT_CONFIG"):
+        return Path(named)
+    return next((file for file in (Path("config.yaml"), PROGRAM / "config.yaml") if file.is_file()), None)
 
 
 def _flags(config: Config, file: Path | None) -> dict[str, Any]:

@@ -6,8 +6,20 @@ from collections.abc import Callable, Sequence
 from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
 from refsort.files.identity import look
-from refsort.sorting import Item, Reporter, Run
+from refsort.sorting import Item, Reporter, Reporters, Run
 from refsort.watch.arrivals import Arrivals
+
+
+class Beating(Reporters):
+    """A reporter that shows life with every picture, reference or arrival."""
+
+    def __init__(self, reporter: Reporter, beat: Callable[[], None]) -> None:
+        super().__init__(reporter)
+        self.beat = beat
+
+    def step(self) -> None:
+        super().step()
+        self.beat()
 
 
 class Batch:
@@ -21,16 +33,14 @@ class Batch:
         reporter: Reporter,
         *,
         clock: Callable[[], float],
-        beat: Callable[[], None],
         moves: bool,
     ) -> None:
-        """`moves`: whether a filed picture leaves its place; `beat` is called after every picture."""
+        """`moves`: whether a filed picture leaves its place."""
         self.arrivals = arrivals
         self.groups = {group.path: group for group in groups}
         self.counts = counts
         self.reporter = reporter
         self.clock = clock
-        self.beat = beat
         self.moves = moves
         self._passed_over: list[str] = []
         self._spared: set[str] = set()
@@ -63,7 +73,7 @@ class Batch:
         pass
 
     def step(self) -> None:
-        self.beat()
+        self.reporter.step()
 
     def item(self, item: Item) -> None:
         if self._note(item):

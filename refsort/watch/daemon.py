@@ -18,7 +18,7 @@ from refsort.names import show
 from refsort.sorting import Item, Reporter
 from refsort.sorting.one_pass import DECIDE_BATCH
 from refsort.watch.arrivals import Arrivals
-from refsort.watch.batch import Batch
+from refsort.watch.batch import Batch, Beating
 from refsort.watch.hints import Hint, Hints
 from refsort.watch.notify import notify
 from refsort.watch.session import Session, hold_dataset
@@ -27,6 +27,8 @@ from refsort.watch.writing import being_written
 
 BEAT_S = 5.0
 """Longest time without a sign of life while there is nothing to do."""
+PATIENCE_US = 120_000_000
+"""For systemd: a start or stop that shows life may take so much longer."""
 SOON_S = 0.2
 """A new folder is looked into after so long, and not more often than SCAN_SHARE allows."""
 SCAN_SHARE = 10
@@ -48,7 +50,7 @@ class Watcher:
     ) -> None:
         """`reread` gives the settings anew when `reload` is called."""
         self.config = config
-        self.reporter = reporter
+        self.reporter: Reporter = Beating(reporter, self._alive)
         self.reread = reread
         self.clock = clock
         self.dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
@@ -160,7 +162,6 @@ class Watcher:
         outcome = Batch(
             *(self.arrivals, batch, self.counts, self.reporter),
             clock=self.clock,
-            beat=self._alive,
             moves=self.config.action == "move",
         )
         changed = session.sort(batch, outcome, outcome.patience)
@@ -282,7 +283,7 @@ class Watcher:
         """Show life, not too often."""
         if self.clock() >= self._next_beat:
             self._next_beat = self.clock() + BEAT_S
-            notify("WATCHDOG=1")
+            notify("WATCHDOG=1", f"EXTEND_TIMEOUT_USEC={PATIENCE_US}")
             self._write_status()
 
     def _write_status(self) -> None:

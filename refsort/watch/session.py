@@ -100,10 +100,8 @@ class Session:
         except (RefsortError, OSError) as error:
             self.reporter.message(f"the references changed, and the old ones stay in use: {error}")
             return False
-        references = self.prepared.references
-        self.reporter.message(
-            f"the references changed: {len(references.paths)} of {len(references.classes)} classes are in use now"
-        )
+        pictures, classes = len(self.prepared.references.paths), len(self.prepared.references.classes)
+        self.reporter.message(f"the references changed: {pictures} pictures of {classes} classes are in use now")
         return True
 
     def _prepare(self, config: Config) -> Prepared:

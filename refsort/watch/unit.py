@@ -1,6 +1,7 @@
 """A systemd unit for one dataset."""
 
 import getpass
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,10 @@ from refsort.config import Config
 from refsort.encoders.export_cache import cache_root
 from refsort.files.dataset import Dataset
 
+PROGRAM = Path(__file__).resolve().parents[2]
+"""Where the unit's command starts, and so where it would find a config.yaml of its own."""
+ROOTS_CAPABILITIES = "CAP_DAC_OVERRIDE CAP_FOWNER CAP_CHOWN CAP_LEASE"
+"""What it takes to move other people's files; another user needs none."""
 TEMPLATE = """\
 # {place}
 # systemctl daemon-reload && systemctl enable --now {name}
@@ -34,7 +39,7 @@ Nice=10
 
 # It reads pictures from strangers: nothing but its own folders may be written.
 NoNewPrivileges=yes
-CapabilityBoundingSet=
+CapabilityBoundingSet={capabilities}
 ProtectSystem=strict
 ProtectHome=read-only
 ReadWritePaths={writable}
@@ -78,11 +83,17 @@ def unit(config: Config, settings_file: Path | None, flags: Mapping[str, Any]) -
         dataset=_plain(str(dataset.root)),
         mounts=" ".join(_quoted(str(folder)) for folder in folders),
         user=getpass.getuser(),
-        program=_plain(str(Path(__file__).resolve().parents[2])),
+        capabilities=ROOTS_CAPABILITIES if getpass.getuser() == "root" else "",
+        program=_plain(str(PROGRAM)),
         command=" ".join(_quoted(word).replace("$", "$$") for word in words),
-        # A dash: the folder need not exist.
-        writable=" ".join([*(_quoted(str(f)) for f in folders), _quoted(f"-{cache_root().resolve()}")]),
+        writable=" ".join(_quoted(word) for word in [*map(str, folders), *(f"-{cache}" for cache in _caches())]),
     )
+
+
+def _caches() -> list[Path]:
+    """Folders for encoders that are downloaded or exported; they need not exist, which a dash tells systemd."""
+    hub = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    return [cache_root().resolve(), Path(hub).expanduser().resolve()]
 
 
 def _plain(text: str) -> str:

@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -47,8 +48,7 @@ def test_what_lies_there_and_what_comes_is_sorted_with_what_belongs_to_it(datase
         (dataset / "Images" / "named.part").write_bytes(disc("azul", 13))
         (dataset / "Images" / "named.part").rename(dataset / "Images" / "named.jpg")
         until(lies(dataset, "Dataset/rojo/moved.jpg", "Dataset/azul/named.jpg"))
-        assert daemon.status["counts"] == {"sorted": 4, "skipped": 1}
-        until(lambda: daemon.status["queue"] == 0)
+        until(lambda: (daemon.status["counts"].get("sorted"), daemon.status["queue"]) == (4, 0))
     assert sorted(p.name for p in (dataset / "Images").iterdir() if p.is_file()) == ["movie.crdownload", "note.txt"]
     assert daemon.log.count("note.txt") == 1, "said once, not at every scan"
 
@@ -126,7 +126,7 @@ def test_changed_references_are_used_and_useless_ones_are_not(dataset: Path) -> 
         until(lies(dataset, "Dataset/rojo/a.jpg"))
         (dataset / "Clases" / "verde").rmdir()
         add_class(dataset, "verde")
-        daemon.says("9 of 3 classes are in use now")
+        daemon.says("9 pictures of 3 classes are in use now")
         (dataset / "Images" / "b.jpg").write_bytes(disc("verde", 5))
         until(lies(dataset, "Dataset/verde/b.jpg"))
     assert daemon.log.count("the old ones stay") == 1
@@ -262,3 +262,36 @@ def test_the_log_can_be_json_and_the_users_script_watches_too(dataset: Path) -> 
     assert (events[0]["event"], events[0]["file"]) == ("sorted", "Images/a\nb.jpg")
     assert events[0]["decision"]["class"] == "rojo"
     assert events[1]["event"] == "run"
+
+
+def test_links_pipes_and_folders_named_like_pictures_are_said_once_and_never_followed(dataset: Path) -> None:
+    images = dataset / "Images"
+    (dataset.parent / "private.jpg").write_bytes(disc("rojo", 1))
+    (images / "link.jpg").symlink_to(dataset.parent / "private.jpg")
+    os.mkfifo(images / "pipe.jpg")
+    (images / "folder.jpg").mkdir()
+    (images / "folder.jpg" / "inside.jpg").write_bytes(disc("azul", 1))
+    with watched(dataset) as daemon:
+        until(lies(dataset, "Dataset/azul/inside.jpg"))
+        time.sleep(1.2)
+    assert (images / "link.jpg").is_symlink()
+    assert (images / "pipe.jpg").exists()
+    assert [daemon.log.count(f"skipped: Images/{name}") for name in ("link.jpg", "pipe.jpg")] == [1, 1]
+
+
+def test_systemd_is_told_when_it_is_ready_and_when_it_stops(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "n"))
+        listener.settimeout(60)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+        daemon = Daemon(dataset)
+        heard = [listener.recv(1000).decode()]
+        while not heard[-1].startswith("READY=1"):
+            heard.append(listener.recv(1000).decode())
+        while not heard[-1].startswith("WATCHDOG=1"):
+            heard.append(listener.recv(1000).decode())
+        assert daemon.stop() == 0
+        while heard[-1] != "STOPPING=1":
+            heard.append(listener.recv(1000).decode())

@@ -83,8 +83,16 @@ def test_the_unit_is_one_that_systemd_takes_and_names_everything_in_full(tmp_pat
     lines = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line and not line.startswith("#"))
     command = lines["ExecStart"]
     assert command.startswith(sys.executable)
-    assert f'--data-dir "{str(data).replace("%", "%%")}" --dataset Discos --encoder builtin' in command
+    assert f'--data-dir "{str(data).replace("%", "%%")}" --dataset Discos ' in command
+    assert " --encoder builtin" in command
     assert lines["ReadWritePaths"].startswith(f'"{str(data).replace("%", "%%")}/Discos"')
+    settings = tmp_path / "c.yaml"
+    settings.write_text("unsure: keep\nsettle: 7\n")
+    variables = {"REFSORT_CONFIG": str(settings), "REFSORT_SETTLE": "9"}
+    other = refsort("watch", "--install", "--data-dir", data, "--dataset", "Discos", env=variables).out
+    assert f"--config {settings} " in other
+    assert " --settle 9.0" in other, "variables are not there when systemd starts it"
+    assert "--unsure" not in other
     if shutil.which("systemd-analyze") is None:
         return
     (tmp_path / "refsort-Discos.service").write_text(done.out)
