@@ -5,6 +5,7 @@
 
 import difflib
 import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -76,11 +77,13 @@ class Config(BaseModel):
     bad_after: float = Field(300.0, ge=0, description="watch: seconds of patience with an unreadable picture")
     rescan: float = Field(30.0, gt=0, description="watch: seconds between two looks at the whole folder")
     poll: bool = Field(False, description="watch: true: don't ask the system for events")
+    on_unsure: tuple[str, ...] | None = Field(None, description="watch: a command run for each picture left aside")
     batch_size: int = Field(0, ge=0, le=1024, description="pictures encoded at once; 0: as the encoder likes it")
     threads: int = Field(0, ge=0, le=256, description="threads for decoding and encoding; 0: one per core")
     isolate: bool = Field(False, description="decode in processes of their own, for pictures from strangers")
     max_pixels: int = Field(200_000_000, ge=1, description="larger pictures are refused before decoding")
     max_bytes: int = Field(500_000_000, ge=1, description="larger files are refused before reading")
+    cache_limit: int = Field(200_000, ge=0, description="vectors kept in the cache; those unused for longest go first")
     state_dir: Path | None = Field(None, description="elsewhere than in the dataset: journal, cache, reports")
     folders: Folders = Folders()
 
@@ -90,6 +93,12 @@ class Config(BaseModel):
         if reason := unsafe_reason(value):
             raise ValueError(f"not the name of a folder in data_dir, {reason}")
         return value
+
+    @field_validator("on_unsure", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """A string is split as a shell would; no shell ever sees it."""
+        return (shlex.split(value) if isinstance(value, str) else value) or None
 
     @property
     def dataset_path(self) -> Path:

@@ -52,6 +52,8 @@ def test_every_flag_in_the_readme_is_known(name: str) -> None:
         "--html",
         "--corruptions",
         "--log",
+        "--all",
+        "--metrics",
         "--install",
         "--health",
     }

@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         )
         print(f"  encoder   {show(status.encoder or '-')}, {status.references} references")
         print(f"  pictures  {counts}; {status.queue} waiting")
+        for words in status.drift:
+            print(f"  drift     {show(words)}")
         if status.last_error:
             print(f"  last error ({status.last_error_at}): {show(status.last_error)}")
     return 0 if why is None else 1

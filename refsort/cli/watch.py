@@ -2,13 +2,16 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from refsort.cli.settings import add_settings, config_from
 from refsort.config import Config, load_config
+from refsort.errors import ConfigError
 
 HELP = "stay, and sort what arrives"
 
@@ -17,22 +20,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.add_argument("--log", choices=["plain", "json"], default="plain", help="a line for each file, on stderr")
     parser.add_argument("--install", action="store_true", help="print a systemd unit for this dataset and do no more")
+    parser.add_argument(
+        "--metrics",
+        metavar="[HOST:]PORT",
+        help="serve figures to Prometheus there (host: 127.0.0.1, this machine only)",
+    )
+    parser.add_argument("--all", action="store_true", help="every dataset in data_dir, each in a process of its own")
     add_settings(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Watch until a signal ends it. Raises DatasetHeld if somebody else does."""
     config = config_from(args)
+    if args.all:
+        return _watch_all(args, config)
     if args.install:
         from refsort.watch.unit import unit
 
         file = _settings_file(args)
-        print(unit(config, file, _flags(config, file)), end="")
+        more = {} if args.metrics is None else {"metrics": args.metrics}
+        print(unit(config, file, _flags(config, file) | more), end="")
         return 0
+    from refsort.sorting import Reporter, Reporters
     from refsort.watch.daemon import Watcher
     from refsort.watch.log import Log
+    from refsort.watch.on_unsure import OnUnsure
 
-    watcher = Watcher(config, Log(sys.stderr, as_json=args.log == "json"), reread=lambda: config_from(args))
+    log: Reporter = Log(sys.stderr, as_json=args.log == "json")
+    caller = OnUnsure(log, config.dataset_path.resolve(), lambda: watcher.config.on_unsure)
+    log = Reporters(log, caller)
+    metrics = None
+    if args.metrics is not None:
+        from refsort.watch.metrics import Metrics
+
+        metrics = Metrics(args.metrics)
+        log = Reporters(log, metrics)
+    watcher = Watcher(
+        config, log, reread=lambda: config_from(args), observe=None if metrics is None else metrics.observe
+    )
 
     def stop(number: int, frame: Any) -> None:
         watcher.stop()
@@ -42,7 +67,31 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGINT, stop)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, lambda number, frame: watcher.reload())
-    watcher.run()
+    with ExitStack() as stack:
+        stack.callback(caller.close)
+        if metrics is not None:
+            stack.enter_context(metrics.served(lambda: watcher.status))
+        watcher.run()
+    return 0
+
+
+def _watch_all(args: argparse.Namespace, config: Config) -> int:
+    from refsort.watch.every import Every, datasets
+
+    if args.install or args.metrics is not None:
+        raise ConfigError("--all goes neither with --install nor with --metrics: these are for one dataset")
+    file = _settings_file(args)
+    words = [sys.executable, "-m", "refsort", "watch", "--log", args.log]
+    words += [] if file is None else ["--config", str(file.resolve())]
+    for key, value in _flags(config, file).items():
+        words += [] if key == "dataset" else [f"--{key.replace('_', '-')}={value}"]
+    commands = {name: [*words, f"--dataset={name}"] for name in datasets(config)}
+    every = Every(commands, sys.stderr, as_json=args.log == "json")
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: every.stop())
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, lambda number, frame: every.send(number))
+    every.run()
     return 0
 
 
@@ -64,5 +113,6 @@ def _flags(config: Config, file: Path | None) -> dict[str, Any]:
     for key in Config.model_fields:
         value = getattr(config, key)
         if key not in ("folders", *flags) and value != getattr(base, key) and value is not None:
+            value = shlex.join(value) if isinstance(value, tuple) else value
             flags[key] = value.resolve() if isinstance(value, Path) else value
     return flags

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from refsort.decide.avg import Average
 from refsort.decide.base import Floats, Labels, Scorer, check_references, check_vectors
 from refsort.decide.decision import Decision, Rule, decide
-from refsort.decide.judge import Judge, Terms, make_judge
+from refsort.decide.judge import CalibratedJudge, Judge, Terms, make_judge
 from refsort.decide.lda import Lda
 from refsort.decide.maximum import Maximum
 from refsort.decide.prototype import Prototype
+from refsort.decide.trust.foretold import EVERY, Foretold
 
 SCORERS: dict[str, Callable[[Floats, Labels, int], Scorer]] = {
     "avg": Average,
@@ -28,9 +29,12 @@ def fit(mode: str, vectors: Floats, labels: Labels, classes: int) -> Scorer:
 
 
 __all__ = [
+    "EVERY",
     "SCORERS",
+    "CalibratedJudge",
     "Decision",
     "Floats",
+    "Foretold",
     "Judge",
     "Labels",
     "Rule",

@@ -12,9 +12,12 @@ from refsort.decide.moments import Moments, Span
 from refsort.decide.refine import refined_scores
 from refsort.decide.trust.confidence import FEWEST, Confidence, fit_confidence
 from refsort.decide.trust.cut import NOTHING, cut, raised_share
+from refsort.decide.trust.foretold import Foretold, foretell
 from refsort.decide.trust.logistic import sigmoid
 
 EVERYTHING = "everything, however unsure"
+NOTEWORTHY = 0.02
+"""How much more strays than stated are worth a word; a single picture never is."""
 ENOUGH = 5
 """References that each class needs, on the mean, for a promise."""
 FIXED_LEAD = 0.4
@@ -101,6 +104,10 @@ class CalibratedJudge:
         self.classes = classes
         self.rule = rule
 
+    def foretold(self) -> dict[str, Foretold]:
+        """What arrivals like the references will look like, by winner; `EVERY` for all of them together."""
+        return foretell(self.confidence.calibration, self.rule, self.classes)
+
     def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
         check_vectors(vectors)
         evidence = self.confidence.examine(vectors)
@@ -144,7 +151,7 @@ class CalibratedJudge:
             words = f"what is at least {100 * least:.0f} % sure, so that at most {wrong} of it is wrong"
         if not promise:
             words += f" (no guarantee: fewer than {ENOUGH} different references a class)"
-        if share > self.rule.unknown_share + 0.005:
+        if share > self.rule.unknown_share + NOTEWORTHY:
             words += f"; about {100 * share:.0f} % of these pictures look as if they belonged to no class"
         return Terms(promise, least, share, words)
 

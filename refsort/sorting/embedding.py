@@ -5,8 +5,9 @@ Memory is bounded by the batch and the number of threads, whatever the number of
 
 import hashlib
 import os
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -25,6 +26,14 @@ HEAD_BYTES = 64
 """Enough to recognise every format that has a signature."""
 
 State = Literal["ok", "bad", "foreign", "changing", "gone", "unreadable"]
+
+
+Observer = Callable[[str, float], None]
+"""Told how long a batch took: "encode" or "decide", and the seconds."""
+
+
+def _nobody(stage: str, seconds: float) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +90,7 @@ class Embedder:
         self.batch_size = batch_size
         self.threads = threads
         self.read = read
+        self.observe: Observer = _nobody
 
     def stream(self, paths: Iterable[str]) -> Iterator[Embedded]:
         """One Embedded a path, in the order of the paths."""
@@ -156,7 +166,10 @@ class Embedder:
     def _encode(self, held: list[Embedded]) -> Iterator[Embedded]:
         """Encode what is prepared among `held`, then give all of it out in order."""
         prepared = [found.prepared for found in held if found.prepared is not None]
+        begun = time.perf_counter()
         vectors = iter(self.encoder.embed_images(np.stack(prepared)) if prepared else ())
+        if prepared:
+            self.observe("encode", time.perf_counter() - begun)
         for found in held:
             if found.prepared is None:
                 yield found

@@ -1,5 +1,6 @@
 """One pass over the drop folder: arrivals are embedded, decided together, and filed in batches."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -91,7 +92,9 @@ class Pass:
         vectors = [embedded.vector for _, embedded in found if embedded.vector is not None]
         decisions: list[Decision] = []
         if vectors:
+            begun = time.perf_counter()
             decisions, terms = self.judge.decide(np.stack(vectors))
+            self.embedder.observe("decide", time.perf_counter() - begun)
             self.run.terms, self.run.promise, self.run.cut = terms.words, terms.promise, terms.cut
         waiting = iter(decisions)
         for group, embedded in found:

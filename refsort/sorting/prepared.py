@@ -36,7 +36,8 @@ def prepare(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Pr
     files = list_references(dataset)
     with ExitStack() as stack:
         encoder = load_encoder(config, dataset, reporter.message)
-        cache = Cache(dataset.state / "cache.db", f"{encoder.fingerprint}/{READING}")
+        fingerprint = f"{encoder.fingerprint}/{READING}"
+        cache = Cache(dataset.state / "cache.db", fingerprint, limit=config.cache_limit, root=dataset.root)
         stack.callback(cache.close)
         embedder = _embedder(config, dataset, encoder, cache, stack)
         references = embed_references(embedder, files, reporter)

@@ -58,4 +58,5 @@ def embed_references(embedder: Embedder, files: dict[str, list[str]], reporter: 
             f"class {show(missing[0])} has no readable reference picture (see above); "
             f"put one into {embedder.dataset.names.references}/{show(missing[0])}/ or remove the folder"
         )
+    embedder.cache.keep(hashes)
     return References(classes, np.stack(vectors), np.asarray(labels, dtype=np.intp), paths, hashes)

@@ -104,6 +104,8 @@ class Arrivals:
             file.quiet = True
             if not file.done:
                 self._open.add(path)
+                if file.retry_at > now:
+                    self._put(path, file, file.retry_at)
         elif not file.quiet and file.wake_at is None:
             self._wake(path, file)
 

@@ -16,7 +16,9 @@ from refsort.files.identity import look
 from refsort.files.journal import now as utc_now
 from refsort.names import show
 from refsort.sorting import Item, Reporter
+from refsort.sorting.embedding import Observer
 from refsort.sorting.one_pass import DECIDE_BATCH
+from refsort.watch.alarm import Alarm
 from refsort.watch.arrivals import Arrivals
 from refsort.watch.batch import Batch, Beating
 from refsort.watch.hints import Hint, Hints
@@ -47,12 +49,15 @@ class Watcher:
         *,
         reread: Callable[[], Config] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        observe: Observer | None = None,
     ) -> None:
-        """`reread` gives the settings anew when `reload` is called."""
+        """`reread` gives the settings anew when `reload` is called; `observe` is told how long batches take."""
         self.config = config
         self.reporter: Reporter = Beating(reporter, self._alive)
+        self.alarm = Alarm(self.reporter)
         self.reread = reread
         self.clock = clock
+        self.observe = observe
         self.dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
         self.arrivals = Arrivals(config.settle, config.settle_closed, config.bad_after)
         self.hints = Hints()
@@ -85,7 +90,7 @@ class Watcher:
         try:
             while not self._stopping:
                 try:
-                    with hold_dataset(self.config, self.dataset, self.reporter) as session:
+                    with hold_dataset(self.config, self.dataset, self.reporter, self.observe) as session:
                         begun = True
                         self._serve(session)
                 except (RefsortError, OSError, sqlite3.Error) as error:
@@ -96,7 +101,7 @@ class Watcher:
             self.hints.stop()
             if begun:
                 notify("STOPPING=1")
-                self.status.state = "stopped"
+                self.status.state, self.status.alive = "stopped", utc_now()
                 self._write_status()
 
     # -- the loop
@@ -159,8 +164,9 @@ class Watcher:
         if not batch:
             return more
         self.status.state = "sorting"
+        self.alarm.follow(session.prepared.judge, self.arrivals.paths if self.config.unsure == "keep" else list)
         outcome = Batch(
-            *(self.arrivals, batch, self.counts, self.reporter),
+            *(self.arrivals, batch, self.counts, self.alarm),
             clock=self.clock,
             moves=self.config.action == "move",
         )
@@ -289,4 +295,5 @@ class Watcher:
     def _write_status(self) -> None:
         self.status.queue = self.arrivals.waiting()
         self.status.counts = dict(self.counts)
+        self.status.drift = self.alarm.words()
         self.status.write(self.dataset.state)

@@ -16,6 +16,7 @@ from refsort.files.identity import look
 from refsort.files.journal import Journal
 from refsort.names import is_litter_folder, show
 from refsort.sorting import Reporter
+from refsort.sorting.embedding import Observer
 from refsort.sorting.one_pass import Pass
 from refsort.sorting.prepared import Prepared, prepare, rule
 from refsort.sorting.references import embed_references, list_references
@@ -28,12 +29,15 @@ Listing = frozenset[tuple[str, int, int]]
 class Session:
     """Sorts groups of files of a dataset that this process holds. Made by `hold_dataset`."""
 
-    def __init__(self, config: Config, dataset: Dataset, journal: Journal, reporter: Reporter) -> None:
+    def __init__(
+        self, config: Config, dataset: Dataset, journal: Journal, reporter: Reporter, observe: Observer | None
+    ) -> None:
         """Loads the encoder. Raises DatasetError, UnsafeName, EmptyClass, EncoderError."""
         self.config = config
         self.dataset = dataset
         self.journal = journal
         self.reporter = reporter
+        self.observe = observe
         self.look_again_at: float | None = None
         """When changed references have settled; None if nothing is changed."""
         self._journal_file = look(journal_path(dataset))
@@ -105,7 +109,10 @@ class Session:
         return True
 
     def _prepare(self, config: Config) -> Prepared:
-        return self._stack.enter_context(prepare(config, self.dataset, self.reporter))
+        prepared = self._stack.enter_context(prepare(config, self.dataset, self.reporter))
+        if self.observe is not None:
+            prepared.embedder.observe = self.observe
+        return prepared
 
     def _with_references(self) -> Prepared:
         """The same encoder with what lies in the references' folder now."""
@@ -116,13 +123,15 @@ class Session:
 
 
 @contextmanager
-def hold_dataset(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Session]:
+def hold_dataset(
+    config: Config, dataset: Dataset, reporter: Reporter, observe: Observer | None = None
+) -> Iterator[Session]:
     """Hold a dataset and settle what an interruption left. Raises RefsortError before anything is touched."""
     dataset.check()
     list_references(dataset)
     with ExitStack() as stack:
         journal = stack.enter_context(journal_to_write(dataset, "watch", reporter))
-        session = Session(config, dataset, journal, reporter)
+        session = Session(config, dataset, journal, reporter, observe)
         stack.callback(session.close)
         yield session
 

@@ -42,6 +42,8 @@ class Status:
     """Files that lie there and are not dealt with yet."""
     counts: dict[str, int] = field(default_factory=dict)
     """Pictures since the start, by what became of them."""
+    drift: list[str] = field(default_factory=list)
+    """In what arrivals are no longer what the references foretell; empty if they are."""
     error: str | None = None
     """What is wrong now."""
     last_error: str | None = None

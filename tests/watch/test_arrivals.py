@@ -239,3 +239,20 @@ def test_memory_is_what_lies_there_after_a_hundred_thousand_files_have_passed() 
             machine.gone(f"Images/{number - 100}.jpg")
     assert len(machine) == 100
     assert max(map(len, (machine._wakes, machine._kin, machine._groups, machine._open))) <= 264
+
+
+def test_a_file_that_failed_and_was_closed_again_is_still_woken_for() -> None:
+    machine = arrivals()
+    machine.seen("Images/a.jpg", stat(), 0.0)
+    machine.failed("Images/a.jpg", 0.0)
+    machine.closed("Images/a.jpg", 0.0)
+    now = 0.0
+    for _ in range(50):
+        wake = machine.next_wake()
+        assert wake is not None, "nobody would ever look again"
+        now = max(now, wake)
+        for path in machine.due(now):
+            machine.seen(path, stat(), now)
+        if machine.ready(now):
+            return
+    raise AssertionError("it never became ready")

@@ -147,6 +147,7 @@ class Calibration:
         """`references`: how many a class has, on the mean."""
         self.standard = Standard.of(trials)
         self.right = trials.right
+        self.winners = trials.known.winner, trials.strays.winner
         self._known = self.standard.apply(trials.known)
         self._strays = self.standard.apply(trials.strays, one_class=trials.known.scores.shape[1] == 2)
         accuracy = (float(self.right.sum()) + 1) / (len(self.right) + 2)
