@@ -3,6 +3,7 @@
 
     python3 run.py demo               render a small dataset, sort it, show what happened
     python3 run.py test [...]         run the whole test suite (arguments go to pytest)
+    python3 run.py soak --minutes M   kill refsort at random times and count losses (--seed S, --replay S)
     python3 run.py install clip       add torch and sentence-transformers, for clip-ViT-B-32
     python3 run.py COMMAND [...]      any refsort command: sort, undo, history, encoders, doctor, ...
 
@@ -51,10 +52,12 @@ def main(arguments: list[str]) -> int:
         if level not in LEVELS:
             return fail(f"there is no {level!r} to install; known: {', '.join(LEVELS)}")
         return prepare(level)
-    if code := prepare("test" if command == "test" else "core"):
+    if code := prepare("test" if command in ("test", "soak") else "core"):
         return code
     if command == "test":
         return run([str(PYTHON), "-m", "pytest", *rest], {"REFSORT_CONFIG": None}, cwd=ROOT)
+    if command == "soak":
+        return run([str(PYTHON), "-m", "tests.faults.soak", *rest], {"REFSORT_CONFIG": None}, cwd=ROOT)
     settings = {"REFSORT_PROGRAM": f"{Path(sys.executable).stem} {Path(sys.argv[0])}"}
     if "REFSORT_CONFIG" not in os.environ:
         settings["REFSORT_CONFIG"] = str(ROOT / "config.yaml")

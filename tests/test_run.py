@@ -57,6 +57,20 @@ def test_a_made_environment_is_used_as_it_is(tmp_path: Path) -> None:
     assert "pip" not in done.stderr.replace("pipes", "")
 
 
+def test_the_soak_gets_its_words_and_the_test_tools(tmp_path: Path) -> None:
+    folder = copy_of_the_lists(tmp_path)
+    run = module(folder)
+    run.PYTHON.parent.mkdir(parents=True)
+    run.PYTHON.symlink_to(sys.executable)
+    stamp = {"lists": run.fingerprint(), "python": sys.version, "levels": ["core", "test"]}
+    run.STAMP.write_text(json.dumps(stamp), encoding="utf-8")
+    (folder / "tests" / "faults").mkdir(parents=True)
+    (folder / "tests" / "faults" / "soak.py").write_text("import sys; print(sys.argv[1:])")
+    words = [sys.executable, str(folder / "run.py"), "soak", "--minutes", "1", "--seed", "5"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['--minutes', '1', '--seed', '5']"
+
+
 @pytest.mark.parametrize("name", FILES[1:])
 def test_a_changed_list_is_noticed(tmp_path: Path, name: str) -> None:
     run = module(copy_of_the_lists(tmp_path))
