@@ -165,7 +165,7 @@ class _Trial:
     def run(self, seed: int, reporter: Reporter) -> None:
         """Embed and decide, in an order of chance: a batch is decided together and must look like the whole."""
         embedder, references = self.prepared.embedder, self.prepared.references
-        known = {found.sha256 for found in embedder.stream(references.paths)}
+        known = set(references.hashes)
         scorers = {mode: fit(mode, references.vectors, references.labels, len(references.classes)) for mode in SCORERS}
         order = np.random.default_rng(seed).permutation(len(self.labelled.paths)).tolist()
         reporter.stage("pictures", len(order))

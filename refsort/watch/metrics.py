@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from refsort.errors import ConfigError
-from refsort.sorting import Item, Run
+from refsort.sorting import Item, Reporters
 from refsort.watch.status import Status
 
 LOOPBACK = "127.0.0.1"
@@ -14,11 +14,12 @@ SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 """Bounds of the histogram's buckets: one picture with the built-in encoder to a full batch with a large one."""
 
 
-class Metrics:
+class Metrics(Reporters):
     """A reporter that counts, and a server that tells the counts."""
 
     def __init__(self, address: str) -> None:
         """`address` as in `place`. Raises ConfigError if it is none, or if prometheus_client is not installed."""
+        super().__init__()
         self.host, self.port = place(address)
         try:
             from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -63,21 +64,9 @@ class Metrics:
 
     # -- a Reporter
 
-    def message(self, text: str) -> None:
-        pass
-
-    def stage(self, name: str, total: int) -> None:
-        pass
-
-    def step(self) -> None:
-        pass
-
     def item(self, item: Item) -> None:
         if item.kind in KINDS:
             self.pictures.labels(item.kind, item.decision.class_name if item.decision else "").inc()
-
-    def end(self, run: Run) -> None:
-        pass
 
 
 def place(address: str) -> tuple[str, int]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from refsort.names import show
-from refsort.sorting import Item, Reporter, Run
+from refsort.sorting import Item, Reporter, Reporters
 
 LONGEST_S = 30.0
 """Then the command is ended, with all that it started."""
@@ -22,7 +22,7 @@ LONGEST_QUEUE = 1000
 PLACE = "{}"
 
 
-class OnUnsure:
+class OnUnsure(Reporters):
     """A reporter that runs the command for unsure and unknown pictures."""
 
     def __init__(
@@ -33,6 +33,7 @@ class OnUnsure:
         longest: float = LONGEST_S,
     ) -> None:
         """`reporter` hears of failures; `root`: the dataset; `command` gives the words, as set now."""
+        super().__init__()  # It listens, and passes nothing on.
         self.reporter = reporter
         self.root = root
         self.command = command
@@ -90,20 +91,6 @@ class OnUnsure:
             _end(process)
             return f"{show(words[0])} was ended, as it took more than {self.longest:g} s"
         return f"{show(words[0])} ended with code {code}" if code else ""
-
-    # -- the rest of a Reporter
-
-    def message(self, text: str) -> None:
-        pass
-
-    def stage(self, name: str, total: int) -> None:
-        pass
-
-    def step(self) -> None:
-        pass
-
-    def end(self, run: Run) -> None:
-        pass
 
 
 def words_for(command: Sequence[str], path: str) -> list[str]:
