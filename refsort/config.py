@@ -32,6 +32,7 @@ class Folders(BaseModel):
     unsure: str = "Unsure"
     unknown: str = "Unknown"
     bad: str = "Bad"
+    models: str = "Models"
 
     @field_validator("*")
     @classmethod

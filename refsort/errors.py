@@ -31,6 +31,10 @@ class EncoderError(RefsortError):
     """An encoder is unknown, not installed, damaged or not reachable."""
 
 
+class ModelError(RefsortError):
+    """A fine-tuned model is not there, not whole, or can't be made."""
+
+
 class JournalError(RefsortError):
     """The journal can't be read or doesn't know what was asked for."""
 

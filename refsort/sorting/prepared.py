@@ -13,6 +13,7 @@ from refsort.files.dataset import Dataset
 from refsort.images import READING, read_picture
 from refsort.sorting.embedding import Embedder, Limits, Reader
 from refsort.sorting.events import Reporter
+from refsort.sorting.models import load_model, tuned_model
 from refsort.sorting.pin import read_pin, write_pin
 from refsort.sorting.references import References, embed_references, list_references
 
@@ -34,15 +35,21 @@ def prepare(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Pr
     Raises DatasetError, UnsafeName, EmptyClass, EncoderError.
     """
     files = list_references(dataset)
-    with ExitStack() as stack:
-        encoder = load_encoder(config, dataset, reporter.message)
-        fingerprint = f"{encoder.fingerprint}/{READING}"
-        cache = Cache(dataset.state / "cache.db", fingerprint, limit=config.cache_limit, root=dataset.root)
-        stack.callback(cache.close)
-        embedder = _embedder(config, dataset, encoder, cache, stack)
+    encoder = load_encoder(config, dataset, reporter.message)
+    with embedding(config, dataset, encoder) as embedder:
         references = embed_references(embedder, files, reporter)
         judge = make_judge(config.mode, references.vectors, references.labels, references.classes, rule(config))
         yield Prepared(encoder, embedder, references, judge)
+
+
+@contextmanager
+def embedding(config: Config, dataset: Dataset, encoder: Encoder) -> Iterator[Embedder]:
+    """Files of the dataset to vectors of this encoder, through the dataset's cache."""
+    with ExitStack() as stack:
+        fingerprint = f"{encoder.fingerprint}/{READING}"
+        cache = Cache(dataset.state / "cache.db", fingerprint, limit=config.cache_limit, root=dataset.root)
+        stack.callback(cache.close)
+        yield _embedder(config, dataset, encoder, cache, stack)
 
 
 def rule(config: Config) -> Rule:
@@ -57,10 +64,15 @@ def rule(config: Config) -> Rule:
 
 
 def load_encoder(config: Config, dataset: Dataset, tell: Callable[[str], None]) -> Encoder:
-    """The encoder of the settings; what `auto` chooses is kept for this dataset. Raises EncoderError."""
+    """The encoder of the settings, or the model that was fine-tuned from it and is in use.
+
+    What `auto` chooses is kept for this dataset. Raises EncoderError, ModelError.
+    """
     pin = dataset.state / "encoder.json"
     pinned = read_pin(pin)
     choice = choose(config.encoder, pinned)
+    if model := tuned_model(config, dataset, choice.name):
+        return load_model(dataset, model, config.threads, tell)
     if choice.why:
         tell(choice.why)
     undecided = config.encoder == AUTO and pinned is None
