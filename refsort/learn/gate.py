@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from refsort.decide.evaluate import Answers, Flags
+from refsort.decide.base import Flags
+from refsort.decide.evaluate import Answers
 from refsort.decide.measures import rounded
 
 FEWEST = 50
