@@ -8,7 +8,6 @@ its open files are read from /proc. Printed: the mean of each sixth of the time,
 """
 
 import argparse
-import os
 import random
 import signal
 import sys
@@ -18,7 +17,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-
 from watching import COLOURS, make, picture, start_daemon, wait_until
 
 SAMPLE_S = 30.0
@@ -110,7 +108,7 @@ def main() -> None:
             arrivals.next()
             if now >= next_sample:
                 next_sample += SAMPLE_S
-                files = len(os.listdir(f"/proc/{daemon.pid}/fd"))
+                files = sum(1 for _ in Path(f"/proc/{daemon.pid}/fd").iterdir())
                 samples.append((now - begun, resident_mb(daemon.pid), files))
                 arrivals.tidy()
                 if args.csv:
