@@ -44,8 +44,10 @@ def run(args: argparse.Namespace) -> int:
     from refsort.sorting import Reporter, Reporters
     from refsort.watch.daemon import Watcher
     from refsort.watch.log import Log
+    from refsort.watch.memory import few_arenas
     from refsort.watch.on_unsure import OnUnsure
 
+    few_arenas()
     log: Reporter = Log(sys.stderr, as_json=args.log == "json")
     caller = OnUnsure(log, config.dataset_path.resolve(), lambda: watcher.config.on_unsure)
     log = Reporters(log, caller)
