@@ -36,7 +36,11 @@ def leave(source: Path, expected: FileStat, move_id: int) -> str | None:
     if not claim.rename(source, private):
         os.rename(source, private)  # noqa: PTH104  (the name is ours by its number)
     if expected.same_file(look(private)):
-        private.unlink()
+        try:
+            private.unlink()
+        except OSError:
+            bring_back(private, source)
+            raise
         return None
     bring_back(private, source)
     return "a newer file took its name and stays"

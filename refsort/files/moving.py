@@ -26,7 +26,7 @@ from refsort.files.copying import copy_to_part, part_path
 from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, from_result, look
 from refsort.files.journal import Journal, Move, owned
-from refsort.files.leaving import leave
+from refsort.files.leaving import leave, leaving_path
 from refsort.files.requests import Outcome, Request, words
 from refsort.files.taken import TakenNames
 from refsort.files.taking import Changed, publish, take
@@ -65,7 +65,8 @@ class Mover:
     def file(self, run: int, requests: list[Request]) -> list[Outcome]:
         """Carry out a batch; outcomes in the order of the requests.
 
-        Raises JournalError: at step 2 nothing was touched yet; at step 6 the next start settles what is open.
+        Raises JournalError: at step 2 nothing was touched yet; at step 6 the next start settles what is open. Raises
+        OSError where a step can neither be done nor taken back: the intents stay open, and the next start settles them.
         """
         filings = [_Filing(request) for request in requests]
         for filing in filings:
@@ -160,6 +161,8 @@ class Mover:
         except FileExistsError:
             filing.fail(f"{show(str(part))} is in the way, left from a broken copy; look at it and remove it")
         except OSError as error:
+            if look(part) is not None:
+                raise  # What was written can't be removed now; the next start does it.
             self._fail(filing, f"can't be copied to {show(move.target)}: {words(error)}")
         else:
             filing.copied[position] = True
@@ -268,6 +271,8 @@ class Mover:
                     filing.outcome.notes.append(f"{show(move.source)}: {note}")
                 filing.left[position] = True
             except OSError as error:
+                if look(leaving_path(source, move.id)) is not None:
+                    raise  # It can't be given its name back now; the next start does it.
                 self._stay(filing)
                 filing.fail(f"can't leave its folder: {words(error)}")
 
@@ -295,8 +300,7 @@ class Mover:
         part = self._part(move)
         found = look(part)
         if found is not None and (found.dev, found.ino) == (move.target_dev, move.target_ino):
-            with contextlib.suppress(OSError):
-                part.unlink()
+            part.unlink()
 
     def _sync(self, live: list[_Filing], end: str) -> None:
         folders = {getattr(move, end).rpartition("/")[0] for f in live if f.alive for move in f.moves}

@@ -43,7 +43,11 @@ def publish(source: Path, target: Path) -> None:
     if claim.rename(source, target):
         return
     if claim.link(source, target):
-        source.unlink()
+        try:
+            source.unlink()
+        except OSError:
+            target.unlink()
+            raise
         return
     claim.placeholder(target)
     os.replace(source, target)  # noqa: PTH105

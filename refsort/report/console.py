@@ -80,6 +80,8 @@ def run_table(run: Run, config: Config) -> str:
         lines.append(f"moved:   {run.terms}{_expected(run)}")
     if run.report:
         lines.append(f"report:  {show(run.report)}")
+    if run.report_problem:
+        lines.append(f"report:  {run.report_problem}")
     if run.run is not None and run.handled:
         lines.append(f"undo:    {show(command(config, 'undo', str(run.run)))}")
     return "\n".join(lines)
@@ -115,7 +117,7 @@ def history_table(records: list[RunRecord]) -> str:
         return "no runs yet"
     lines = [f"{'run':>4}  {'started (UTC)':20}  {'what':9}  result"]
     for record in records:
-        what = record.action if record.kind == "sort" else "undo"
+        what = record.action if record.kind == "sort" else record.kind
         lines.append(f"{record.id:>4}  {record.started:20}  {what:9}  {_result(record)}")
     return "\n".join(lines)
 

@@ -1,5 +1,6 @@
 """The run's page: one self-contained HTML file that shows what happened and why."""
 
+import contextlib
 import heapq
 import time
 from collections import defaultdict
@@ -11,6 +12,7 @@ from typing import Any
 from refsort.config import Config
 from refsort.files.dataset import Dataset
 from refsort.files.journal import now
+from refsort.files.requests import words
 from refsort.names import show
 from refsort.report.hints import command
 from refsort.report.histogram import Histogram
@@ -101,7 +103,10 @@ class Page:
             self.named[item.kind].append(item)
 
     def end(self, run: Run) -> None:
-        """Write the page and put its path into `run.report`; a full disk costs the page, not the run."""
+        """Write the page and put its path into `run.report`; a full disk costs the page, not the run.
+
+        Why there is no page stands in `run.report_problem`.
+        """
         name = f"run-{run.run}" if run.run is not None else time.strftime("dry-run-%Y%m%d-%H%M%S", time.gmtime())
         path = self.dataset.state / "reports" / f"{name}.html"
         try:
@@ -109,7 +114,9 @@ class Page:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(html, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            self.message(f"the report could not be written: {error}")
+            with contextlib.suppress(OSError):
+                path.unlink()  # Half a page, or nothing.
+            run.report_problem = f"{show(str(path))} could not be written: {words(error)}"
             return
         run.report = str(path)
 

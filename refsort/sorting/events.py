@@ -52,6 +52,8 @@ class Run:
     images_per_second: float = 0.0
     report: str | None = None
     """Path of the run's page, if one was written."""
+    report_problem: str = ""
+    """Why no page could be written, in words for a person; no key of `--json`."""
 
     def count(self, item: Item) -> None:
         """Add one item to the counts."""
@@ -66,7 +68,9 @@ class Run:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return asdict(self)
+        found = asdict(self)
+        del found["report_problem"]
+        return found
 
 
 class Reporter(Protocol):

@@ -1,7 +1,9 @@
-"""Full disks, read-only folders, and two sorters at once with the lock taken out."""
+"""Full disks, read-only folders, other file systems, and two sorters at once with the lock taken out."""
 
+import contextlib
 import os
 import shutil
+import stat
 import subprocess
 import tempfile
 import traceback
@@ -10,9 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from refsort.cli import main as refsort
 from refsort.errors import JournalError
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
+from tests.e2e.helpers import on
+from tests.e2e.watching import disc, make_dataset
+from tests.faults.test_errors import run
+from tests.faults.test_kill import ELSEWHERE
 from tests.files.helpers import dataset_of, move_all, requests_for
 from tests.trees import contents, read
 
@@ -137,3 +144,100 @@ def test_two_sorters_without_a_lock_lose_nothing(tmp_path: Path, sources: str) -
     assert ended == [True, True]
     assert contents(data.root) == before
     assert len(list(data.path("Dataset/a").iterdir())) == 3000
+
+
+# -- the whole command
+
+
+def arrivals(dataset: Path, *names: str) -> None:
+    """Pictures in Images/; a name begins with its colour."""
+    for number, name in enumerate(names):
+        (dataset / "Images" / name).write_bytes(disc(name[:4], 50 + number))
+
+
+def test_a_full_disk_under_the_reports_costs_the_page_and_nothing_else(tmp_path: Path, small_disk: Path) -> None:
+    dataset = make_dataset(tmp_path / "Data" / "Discos")
+    arrivals(dataset, "rojo.jpg", "azul.jpg")
+    before, arrived = contents(dataset), read(dataset / "Images")
+    (dataset / ".refsort").mkdir()
+    (dataset / ".refsort" / "reports").symlink_to(small_disk)
+    left = shutil.disk_usage(small_disk).free - 8192
+    (small_disk / "filler").write_bytes(b"0" * left)
+    done = run(dataset, "sort", "--encoder", "builtin")
+    assert done.code == 0, done
+    assert done.err == ""
+    (line,) = [line for line in done.out.splitlines() if line.startswith("report:")]
+    assert line.endswith("run-1.html could not be written: the disk is full")
+    assert [path.name for path in small_disk.iterdir()] == ["filler"], "half a page"
+    assert "1  2" in run(dataset, "history").out
+    assert "interrupted" not in run(dataset, "history").out
+    assert (dataset / "Dataset" / "rojo" / "rojo.jpg").exists()
+    assert run(dataset, "undo").code == 0
+    assert read(dataset / "Images") == arrived
+    assert contents(dataset) == before
+
+
+def test_the_command_names_the_class_folder_that_may_not_be_written() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become somebody without rights")
+    root = Path(tempfile.mkdtemp(prefix="refsort-"))
+    try:
+        root.chmod(0o777)
+        dataset = make_dataset(root / "Data" / "Discos")
+        dataset.parent.chmod(0o777)
+        arrivals(dataset, "rojo.jpg", "rojo2.jpg", "azul.jpg")
+        before = contents(dataset)
+        (dataset / "Dataset" / "rojo").mkdir(parents=True)
+
+        def become_nobody() -> None:
+            # A dry run first: nobody may perhaps not read the modules that are still to be imported.
+            refsort(["sort", "--dry-run", "--no-report", *on(dataset), "--encoder", "builtin"])
+            for path in [dataset, *dataset.rglob("*")]:
+                if path != dataset / "Dataset" / "rojo":
+                    os.chown(path, NOBODY, NOBODY)
+            os.setgroups([])
+            os.setgid(NOBODY)
+            os.setuid(NOBODY)
+
+        done = run(dataset, "sort", "--encoder", "builtin", first=become_nobody)
+        assert done.code == 1, done
+        for name in ("rojo.jpg", "rojo2.jpg"):
+            assert f"failed: Images/{name}: can't be filed as Dataset/rojo/{name}: permission denied" in done.err
+            assert (dataset / "Images" / name).exists()
+        assert "Traceback" not in done.err
+        assert (dataset / "Dataset" / "azul" / "azul.jpg").exists()
+        assert contents(dataset) == before
+    finally:
+        shutil.rmtree(root)
+
+
+def attributes(path: Path) -> tuple[bytes, int, int, dict[str, bytes]]:
+    """Bytes, time of modification in ns, mode, extended attributes."""
+    found = path.stat()
+    extended = {name: os.getxattr(path, name) for name in os.listxattr(path)} if hasattr(os, "listxattr") else {}
+    return path.read_bytes(), found.st_mtime_ns, stat.S_IMODE(found.st_mode), extended
+
+
+def test_what_moves_to_another_file_system_and_back_keeps_its_attributes(tmp_path: Path) -> None:
+    if not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system here")
+    other = Path(tempfile.mkdtemp(prefix="refsort-", dir=ELSEWHERE))
+    try:
+        dataset = make_dataset(tmp_path / "Data" / "Discos")
+        (dataset / "Dataset").symlink_to(other)
+        arrivals(dataset, "rojo.jpg", "azul.jpg")
+        (dataset / "Images" / "rojo.xmp").write_bytes(b"<x/>")
+        for number, path in enumerate(sorted((dataset / "Images").iterdir())):
+            with contextlib.suppress(OSError, AttributeError):
+                os.setxattr(path, "user.rating", b"%d" % number)
+            path.chmod((0o640, 0o400, 0o755)[number])
+            os.utime(path, ns=(1, 1_234_567_890_123_456_789 + number))
+        arrived = {path.name: attributes(path) for path in (dataset / "Images").iterdir()}
+        assert run(dataset, "sort", "--encoder", "builtin").code == 0
+        assert {path.name: attributes(path) for path in other.glob("*/*")} == arrived
+        assert not list((dataset / "Images").iterdir())
+        assert run(dataset, "undo").code == 0
+        assert {path.name: attributes(path) for path in (dataset / "Images").iterdir()} == arrived
+        assert [path for path in other.rglob("*") if path.is_file()] == []
+    finally:
+        shutil.rmtree(other)
