@@ -12,7 +12,6 @@ from collections.abc import Callable
 from refsort.config import Config
 from refsort.errors import DatasetError, RefsortError
 from refsort.files.dataset import Dataset
-from refsort.files.identity import look
 from refsort.files.journal import now as utc_now
 from refsort.names import show
 from refsort.sorting import Item, Reporter
@@ -22,10 +21,10 @@ from refsort.watch.alarm import Alarm
 from refsort.watch.arrivals import Arrivals
 from refsort.watch.batch import Batch, Beating
 from refsort.watch.hints import Hint, Hints
+from refsort.watch.looking import Looking
 from refsort.watch.notify import notify
 from refsort.watch.session import Session, hold_dataset
 from refsort.watch.status import Status
-from refsort.watch.writing import being_written
 
 BEAT_S = 5.0
 """Longest time without a sign of life while there is nothing to do."""
@@ -60,6 +59,7 @@ class Watcher:
         self.observe = observe
         self.dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
         self.arrivals = Arrivals(config.settle, config.settle_closed, config.bad_after)
+        self.looking = Looking(self.dataset, self.arrivals, self.reporter, clock)
         self.hints = Hints()
         self.counts: Counter[str] = Counter()
         self.status = Status(str(self.dataset.root), config.rescan)
@@ -113,7 +113,7 @@ class Watcher:
         while not self._stopping:
             if self._reload:
                 self._read_settings(session)
-            self._look_at_due()
+            self.looking.look_at_due()
             more = self._sort_ready(session)
             if self.clock() >= self._next_scan:
                 self._scan(session)
@@ -129,7 +129,7 @@ class Watcher:
 
     def _take(self, hint: Hint) -> None:
         if hint.kind in ("seen", "closed", "gone"):
-            self._look_at(hint.path)
+            self.looking.look_at(hint.path)
             if hint.kind == "closed":
                 self.arrivals.closed(hint.path, self.clock())
         elif hint.kind == "folder":
@@ -138,29 +138,11 @@ class Watcher:
             self.reporter.message("events were lost: the whole folder is looked at instead")
             self._next_scan = self.clock()
 
-    def _look_at(self, path: str) -> None:
-        try:
-            stat = look(self.dataset.path(path))
-        except PermissionError:
-            return  # Its folder may not be entered now; perhaps later.
-        if stat is None:
-            self.arrivals.gone(path)
-        else:
-            self.arrivals.seen(path, stat, self.clock())
-
-    def _look_at_due(self) -> None:
-        for path in self.arrivals.due(self.clock()):
-            self._look_at(path)
-
     def _sort_ready(self, session: Session) -> bool:
         """Sort a batch of what is whole; whether there is more."""
         groups = self.arrivals.ready(self.clock())
         batch, more = groups[:DECIDE_BATCH], len(groups) > DECIDE_BATCH
-        paths = {self.dataset.path(path): path for group in batch for path in group.paths()}
-        busy = {paths[path] for path in being_written(paths)}
-        for path in busy:
-            self.arrivals.busy(path, self.clock())
-        batch = [group for group in batch if not busy.intersection(group.paths())]
+        batch = self.looking.without_writers(batch)
         if not batch:
             return more
         self.status.state = "sorting"
@@ -193,10 +175,10 @@ class Watcher:
         gone = set(self.arrivals.paths())
         for group in found.groups:
             for path in group.paths():
-                self._look_at(path)
+                self.looking.look_at(path)
                 gone.discard(path)
         for path in gone:
-            self.arrivals.gone(path)
+            self.looking.gone(path)
         self._refresh(session)
         self._scan_took = self.clock() - begun
         self._next_scan = self.clock() + self.config.rescan

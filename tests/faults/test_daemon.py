@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import SHARED
 from tests.e2e.helpers import on, refsort
 from tests.e2e.watching import Daemon, disc, lies, make_dataset, until, watched
+from tests.faults.clocks import YEAR_S, Altered
 from tests.trees import contents
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and open files work otherwise on Windows")
@@ -76,6 +77,82 @@ def test_files_that_vanish_while_they_settle_stop_nothing(dataset: Path) -> None
     outside = list(dataset.parent.glob("gone*.jpg"))
     inside = list((dataset / "Dataset").rglob("gone*.jpg"))
     assert len(outside) + len(inside) == 40
+
+
+def test_a_file_that_goes_before_it_is_sorted_is_named_once(dataset: Path) -> None:
+    names = [f"gone{number}.jpg" for number in range(5)]
+    with watched(dataset, "--settle", "2", "--settle-closed", "2") as daemon:
+        for name in names:
+            (dataset / "Images" / name).write_bytes(disc("rojo", len(name)))
+        until(lambda: daemon.status["queue"] == 5)
+        for name in names:
+            (dataset / "Images" / name).rename(dataset.parent / name)
+        (dataset / "Images" / "stays.jpg").write_bytes(disc("rojo", 99))
+        until(lies(dataset, "Dataset/rojo/stays.jpg"))
+        time.sleep(1)
+    lines = daemon.log.splitlines()
+    assert [[line.split(maxsplit=1)[1] for line in lines if name in line] for name in names] == [
+        [f"skipped: Images/{name} (it is gone)"] for name in names
+    ]
+    assert not [line for line in lines if "skipped: Images/stays.jpg" in line], "what was sorted has not gone"
+
+
+@pytest.mark.parametrize("way", ["rename", "link"])
+def test_a_file_that_goes_between_two_steps_is_named_once(dataset: Path, tmp_path: Path, way: str) -> None:
+    names = [f"{moment}-vanish.jpg" for moment in ("reading", "scored", "intended", "claiming")]
+    for number, name in enumerate([*names, "stays.jpg"]):
+        (dataset / "Images" / name).write_bytes(disc("rojo", number))
+    before = contents(tmp_path)
+    with Altered(dataset, ["tests.faults.writer", str(dataset / "Images"), str(tmp_path), way]) as daemon:
+        until(lies(dataset, "Dataset/rojo/stays.jpg"))
+        until(lambda: daemon.status["queue"] == 0)
+        time.sleep(1)
+    assert all((tmp_path / name).is_file() for name in names), "each moment has come"
+    assert [daemon.log.count(f"skipped: Images/{name} (it is gone)") for name in names] == [1] * len(names)
+    assert [daemon.log.count(name) for name in names] == [1] * len(names)
+    daemon.log_file.unlink()
+    assert contents(tmp_path) == before
+
+
+def test_a_file_that_stays_open_is_named_once(dataset: Path) -> None:
+    with watched(dataset, "--bad-after", "1") as daemon:
+        with (dataset / "Images" / "open.jpg").open("wb") as file:
+            file.write(disc("rojo", 1))
+            file.flush()
+            daemon.says("skipped: Images/open.jpg (it is still open for writing by another program)")
+            time.sleep(2)
+            assert (dataset / "Images" / "open.jpg").exists()
+        until(lies(dataset, "Dataset/rojo/open.jpg"))
+    assert daemon.log.count("still open") == 1
+
+
+def test_jumps_of_the_systems_clock_change_no_wait_and_no_order(dataset: Path) -> None:
+    settle, count = 2.5, 6
+    wait = ("--settle", str(settle), "--settle-closed", str(settle))
+    dropped: dict[int, float] = {}
+    filed: dict[int, float] = {}
+    with Altered(dataset, ["tests.faults.clocks", "23"], *wait) as daemon:
+        while len(filed) < count:
+            now = time.monotonic()
+            if len(dropped) < count and now >= max(dropped.values(), default=0.0) + 0.9:
+                (dataset / "Images" / f"{len(dropped)}.jpg").write_bytes(disc("rojo", len(dropped)))
+                dropped[len(dropped)] = time.monotonic()
+            for path in (dataset / "Dataset").rglob("*.jpg"):
+                filed.setdefault(int(path.stem), now)
+            assert now < min(dropped.values(), default=now) + 60
+            time.sleep(0.02)
+        waited = [filed[number] - dropped[number] for number in range(count)]
+        assert min(waited) > settle - 0.1, "cut short"
+        assert max(waited) < settle + 4, "held up"
+        until(lambda: daemon.status["queue"] == 0)
+        shown = refsort("status", *on(dataset), "--json").json
+        assert (shown["state"], shown["counts"]) == ("watching", {"sorted": count})
+    years = {int(line[:4]) for line in daemon.log.splitlines() if line[:4].isdigit()}
+    assert {1970, time.gmtime().tm_year, time.gmtime(time.time() + YEAR_S).tm_year} <= years, "the clock has jumped"
+    assert len(refsort("history", *on(dataset), "--json").json["runs"]) == count
+    for number in reversed(range(count)):
+        assert refsort("undo", *on(dataset)).code == 0
+        assert {path.name for path in (dataset / "Images").iterdir()} == {f"{n}.jpg" for n in range(number, count)}
 
 
 def test_odd_and_bad_pictures_by_the_hundred(dataset: Path) -> None:
