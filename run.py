@@ -3,7 +3,7 @@
 
     python3 run.py demo               render a small dataset, sort it, show what happened
     python3 run.py test [...]         run the whole test suite (arguments go to pytest)
-    python3 run.py soak --minutes M   kill refsort at random times and count losses (--seed S, --replay S)
+    python3 run.py soak --minutes M   kill refsort at random times and count losses (--kills N, --seed S, --jobs J)
     python3 run.py install clip       add torch and sentence-transformers, for clip-ViT-B-32
     python3 run.py COMMAND [...]      any refsort command: sort, undo, history, encoders, doctor, ...
 
