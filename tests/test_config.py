@@ -42,7 +42,7 @@ def test_a_bare_off_and_a_number_as_name_mean_what_they_look_like(tmp_path: Path
         ("min_score: high", {}, {}, ["c.yaml: min_score", "number", "'high'"]),
         ("", {"min_margin": "7"}, {}, ["command line: --min-margin", "less than or equal to 2"]),
         ("", {}, {"REFSORT_ACTOIN": "copy"}, ["environment", "REFSORT_ACTOIN", "did you mean action?"]),
-        ("", {"mode": "best"}, {}, ["--mode", "'lda', 'prototype', 'avg' or 'max'"]),
+        ("", {"mode": "best"}, {}, ["--mode", "'prototype', 'avg', 'max' or 'text'"]),
         ("dataset: ../etc", {}, {}, ["dataset", "parts folders"]),
         ("dataset: nul", {}, {}, ["dataset", "Windows"]),
         ("folders: {bad: images}", {}, {}, ["two folders have the same name"]),

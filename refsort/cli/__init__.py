@@ -7,7 +7,31 @@ from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 
-COMMANDS = ("sort", "undo", "history", "check", "why", "evaluate", "watch", "status", "encoders", "demo", "doctor")
+COMMANDS = (
+    "sort",
+    "undo",
+    "history",
+    "check",
+    "why",
+    "evaluate",
+    "phrases",
+    "similarity",
+    "index",
+    "search",
+    "labels",
+    "finetune",
+    "models",
+    "resort",
+    "propose",
+    "map",
+    "tag",
+    "dedupe",
+    "watch",
+    "status",
+    "encoders",
+    "demo",
+    "doctor",
+)
 INTERRUPTED = 130
 """The shell's code for a program stopped by Ctrl-C."""
 

@@ -19,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check the references. Exit code 1 if there are errors; warnings and notes are for a person to judge."""
     from refsort.decide.check import check
+    from refsort.errors import DatasetError
     from refsort.files.dataset import Dataset
     from refsort.names import show
     from refsort.report import Console
@@ -33,7 +34,9 @@ def run(args: argparse.Namespace) -> int:
     console = Console(config, json=args.json)
     with prepare(config, dataset, console) as prepared:
         console.close()
-        references, encoder = prepared.references, prepared.encoder.name
+        references, encoder = prepared.references.pictured(), prepared.encoder.name
+    if not references.classes:
+        raise DatasetError("there is no reference picture to look at: all classes are known by words only")
     findings = check(references.vectors, references.labels, len(references.classes), references.hashes)
     head = f"{show(config.dataset)}: {len(references.paths)} references, encoder {show(encoder)}"
     print(f"{head}\n\n{check_table(findings, references)}", file=words)

@@ -14,7 +14,18 @@ SAMPLE = 300
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.add_argument(
-        "folder", type=Path, metavar="FOLDER", help="a sub-folder of labelled pictures for each class; others: no class"
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="FOLDER",
+        help="a sub-folder of labelled pictures for each class; others: no class",
+    )
+    parser.add_argument(
+        "--captions",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="how often captions find their pictures, instead; lines 'image,caption' (default: FOLDER/captions.txt)",
     )
     parser.add_argument("--strict", action="store_true", help="a sub-folder that is no class is an error")
     parser.add_argument("--corruptions", action="store_true", help="also spoil a sample in thirty ways")
@@ -29,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate. Nothing is moved."""
-    from refsort.errors import DatasetError
+    if args.captions is not None:
+        from refsort.cli.captions import evaluate_captions
+
+        return evaluate_captions(args)
+    from refsort.errors import ConfigError, DatasetError
     from refsort.files.dataset import Dataset
     from refsort.names import show
     from refsort.report import Console
@@ -37,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from refsort.report.evaluation_words import evaluation_table
     from refsort.sorting.evaluating import Options, evaluate_folder
 
+    if args.folder is None:
+        raise ConfigError("evaluate needs a folder that holds a folder of pictures for each class, or --captions")
     config = config_from(args)
     dataset = Dataset(config.dataset_path, config.folders, config.state_dir)
     place = args.to.expanduser() if args.to else dataset.state / "reports" / "evaluation"

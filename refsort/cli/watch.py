@@ -1,16 +1,14 @@
 """Watch Images/ and sort each picture as soon as it is whole, until stopped. SIGHUP: read the settings again."""
 
 import argparse
-import os
-import shlex
 import signal
 import sys
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 from refsort.cli.settings import add_settings, config_from
-from refsort.config import Config, load_config
+from refsort.cli.units import flags_beside, settings_file
+from refsort.config import Config
 from refsort.errors import ConfigError
 
 HELP = "stay, and sort what arrives"
@@ -37,9 +35,9 @@ def run(args: argparse.Namespace) -> int:
     if args.install:
         from refsort.watch.unit import unit
 
-        file = _settings_file(args)
+        file = settings_file(args)
         more = {} if args.metrics is None else {"metrics": args.metrics}
-        print(unit(config, file, _flags(config, file) | more), end="")
+        print(unit(config, file, flags_beside(config, file) | more), end="")
         return 0
     from refsort.sorting import Reporter, Reporters
     from refsort.watch.daemon import Watcher
@@ -82,10 +80,10 @@ def _watch_all(args: argparse.Namespace, config: Config) -> int:
 
     if args.install or args.metrics is not None:
         raise ConfigError("--all goes neither with --install nor with --metrics: these are for one dataset")
-    file = _settings_file(args)
+    file = settings_file(args)
     words = [sys.executable, "-m", "refsort", "watch", "--log", args.log]
     words += [] if file is None else ["--config", str(file.resolve())]
-    for key, value in _flags(config, file).items():
+    for key, value in flags_beside(config, file).items():
         words += [] if key == "dataset" else [f"--{key.replace('_', '-')}={value}"]
     commands = {name: [*words, f"--dataset={name}"] for name in datasets(config)}
     every = Every(commands, sys.stderr, as_json=args.log == "json")
@@ -95,26 +93,3 @@ def _watch_all(args: argparse.Namespace, config: Config) -> int:
         signal.signal(signal.SIGHUP, lambda number, frame: every.send(number))
     every.run()
     return 0
-
-
-def _settings_file(args: argparse.Namespace) -> Path | None:
-    """The file that the unit names: the one in use here, else the one that its command would come upon."""
-    from refsort.watch.unit import PROGRAM
-
-    if args.config is not None:
-        return Path(args.config)
-    if named := os.environ.get("REFSORT_CONFIG"):
-        return Path(named)
-    return next((file for file in (Path("config.yaml"), PROGRAM / "config.yaml") if file.is_file()), None)
-
-
-def _flags(config: Config, file: Path | None) -> dict[str, Any]:
-    """Settings that the file alone would not give; the dataset is always named."""
-    base = load_config(file, env={})
-    flags: dict[str, Any] = {"data_dir": config.data_dir.resolve(), "dataset": config.dataset}
-    for key in Config.model_fields:
-        value = getattr(config, key)
-        if key not in ("folders", *flags) and value != getattr(base, key) and value is not None:
-            value = shlex.join(value) if isinstance(value, tuple) else value
-            flags[key] = value.resolve() if isinstance(value, Path) else value
-    return flags

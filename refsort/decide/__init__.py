@@ -13,6 +13,7 @@ from refsort.decide.lda import Lda
 from refsort.decide.maximum import Maximum
 from refsort.decide.prototype import Prototype
 from refsort.decide.trust.foretold import EVERY, Foretold
+from refsort.decide.words import ClassWords
 
 SCORERS: dict[str, Callable[[Floats, Labels, int], Scorer]] = {
     "avg": Average,
@@ -32,6 +33,7 @@ __all__ = [
     "EVERY",
     "SCORERS",
     "CalibratedJudge",
+    "ClassWords",
     "Decision",
     "Floats",
     "Foretold",

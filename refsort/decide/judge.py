@@ -14,6 +14,7 @@ from refsort.decide.trust.confidence import FEWEST, Confidence, fit_confidence
 from refsort.decide.trust.cut import NOTHING, cut, raised_share
 from refsort.decide.trust.foretold import Foretold, foretell
 from refsort.decide.trust.logistic import sigmoid
+from refsort.decide.words import ClassWords, Prior, TextJudge
 
 EVERYTHING = "everything, however unsure"
 NOTEWORTHY = 0.02
@@ -67,16 +68,25 @@ class ScoreJudge:
 class FewJudge:
     """`lda` with too few references to hold any out: a fixed, cautious cut on the lead in centred cosines."""
 
-    def __init__(self, vectors: Floats, labels: Labels, classes: list[str], rule: Rule) -> None:
+    def __init__(
+        self, vectors: Floats, labels: Labels, classes: list[str], rule: Rule, words: ClassWords | None = None
+    ) -> None:
         self.classes = classes
         self.rule = rule
-        self.span = Span.of(vectors)
-        rows = self.span.coordinates(vectors)
-        self.rule_of_classes = Discriminant(Moments.of(rows, labels, len(classes), self.span.dim))
+        self.few = f"fewer than {FEWEST} different references a class"
+        if words is not None and len(np.unique(labels)) < len(classes):
+            self.few = "a class that is known by words only can't be tried out"
+        self.span = Span.of(vectors if words is None else np.concatenate([vectors, words.vectors]))
+        moments = Moments.of(self.span.coordinates(vectors), labels, len(classes), self.span.dim)
+        if words is None:
+            self.rule_of_classes = Discriminant(moments)
+        else:
+            prior = Prior(self.span.coordinates(words.vectors), words.weight)
+            self.rule_of_classes = prior.discriminant(moments)
 
     def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
         check_vectors(vectors)
-        words = f"what is far before the second class (no guarantee: fewer than {FEWEST} different references a class)"
+        words = f"what is far before the second class (no guarantee: {self.few})"
         if len(self.classes) == 1:
             words = "nothing: there is one class only, and nothing tells it from anything else"
         rows = self.span.coordinates(vectors)
@@ -156,14 +166,32 @@ class CalibratedJudge:
         return Terms(promise, least, share, words)
 
 
-def make_judge(mode: str, vectors: Floats, labels: Labels, classes: list[str], rule: Rule) -> Judge:
-    """For references float32[n, d] with labels int[n] into `classes`. Raises ValueError on bad vectors."""
+class WordsJudge(TextJudge):
+    """Mode `text` as a Judge."""
+
+    def decide(self, vectors: Floats) -> tuple[list[Decision], Terms]:
+        return self.decisions(vectors), Terms(False, None, 0.0, self.words if self.rule.abstain else EVERYTHING)
+
+
+def make_judge(
+    mode: str, vectors: Floats, labels: Labels, classes: list[str], rule: Rule, words: ClassWords | None = None
+) -> Judge:
+    """For references float32[n, d] with labels int[n] into `classes`. Raises ValueError on bad vectors.
+
+    `words` describes the classes: needed by mode `text`, a prior of mode `lda`, where then classes may be without a
+    reference; no other mode knows of it.
+    """
+    if words is not None and (mode == "text" or not len(labels)):
+        return WordsJudge(words, classes, rule)
+    if words is not None and len(np.unique(labels)) < len(classes):
+        check_vectors(vectors)
+        return FewJudge(vectors, labels, classes, rule, words)
     check_references(vectors, labels, len(classes))
     if mode != "lda":
         from refsort.decide import SCORERS
 
         return ScoreJudge(SCORERS[mode](vectors, labels, len(classes)), classes, rule)
-    confidence = fit_confidence(vectors, labels, len(classes))
+    confidence = fit_confidence(vectors, labels, len(classes), words=words)
     if confidence is None:
-        return FewJudge(vectors, labels, classes, rule)
+        return FewJudge(vectors, labels, classes, rule, words)
     return CalibratedJudge(confidence, vectors, labels, classes, rule)

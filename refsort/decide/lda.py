@@ -29,10 +29,11 @@ class Discriminant:
     v̄_c - m ("centred prototypes"; measured 1.5 points better than plain ones with one reference a class).
     """
 
-    def __init__(self, moments: Moments, means: Wide | None = None) -> None:
-        """`means` float64[c, r]: others than the references' own, for a prior."""
+    def __init__(self, moments: Moments, means: Wide | None = None, counts: Wide | None = None) -> None:
+        """`means` float64[c, r]: others than the references' own, for a prior; `counts` float64[c] is behind them."""
         means = moments.means if means is None else means
-        freedom = float(moments.counts.sum()) - len(means)
+        counts = moments.counts if counts is None else counts
+        freedom = float(moments.counts.sum()) - int((moments.counts > 0).sum())
         self.centre = means.mean(axis=0)
         offsets = means - self.centre
         length = np.linalg.norm(offsets, axis=1, keepdims=True)
@@ -50,7 +51,7 @@ class Discriminant:
         self.weights = offsets @ self.precision
         within = float((self.precision * scatter).sum()) / freedom  # tr(P S), too small for pictures that made S
         noise = within / (1 - (1 - shrink) * within / freedom)  # the same for a picture left out
-        self.bias = 0.5 * ((self.weights * offsets).sum(axis=1) - noise / moments.counts)
+        self.bias = 0.5 * ((self.weights * offsets).sum(axis=1) - noise / counts)
 
     def scores(self, rows: Wide) -> Wide:
         """float64[m, r] → float64[m, c]; a difference of two is a log-likelihood ratio, or of two cosines."""
@@ -74,15 +75,22 @@ class Discriminant:
         return np.asarray(((centred @ self.precision) * centred).sum(axis=1) + outside / self.floor)
 
 
-def with_phrases(means: Wide, counts: Wide, phrases: Wide, weight: float) -> Wide:
+def with_phrases(means: Wide, counts: Wide, phrases: Wide, weight: float | Wide) -> Wide:
     """Class means float64[c, d] drawn toward phrases float64[c, d] as if each were `weight` more references.
 
-    Both sides are centred, so that the gap between images and texts doesn't count:
-    (n_c v̄_c + κ a_c)/(n_c + κ) with a_c = m + (t_c - t̄).
+    Both sides are centred and of one spread, so that neither the gap between images and texts nor how far the texts lie
+    apart counts: (n_c v̄_c + κ_c a_c)/(n_c + κ_c) with a_c = m + g (t_c - t̄). m, t̄ and g = |V̄ - m|/|T - t̄| are taken
+    over the classes with references, of which there must be one. A class without any lies where its phrase puts it;
+    `weight` float64[c] must not be 0 there.
     """
-    anchors = means.mean(axis=0) + (phrases - phrases.mean(axis=0))
+    pictured = counts > 0
+    centre = means[pictured].mean(axis=0)
+    offsets = phrases - phrases[pictured].mean(axis=0)
+    spread = np.linalg.norm(offsets[pictured])
+    scale = np.linalg.norm(means[pictured] - centre) / spread if spread > LEAST_SPREAD else 0.0
     share = (counts / (counts + weight))[:, None]
-    return np.asarray(share * means + (1 - share) * anchors)
+    drawn = share * means + (1 - share) * (centre + (scale or 1.0) * offsets)
+    return np.asarray(np.where(share < 1, drawn, means))
 
 
 class Lda:

@@ -67,8 +67,8 @@ class Moments:
 
     @property
     def means(self) -> Wide:
-        """float64[c, r]."""
-        return np.asarray(self.sums / self.counts[:, None])
+        """float64[c, r]; zero for a class without references."""
+        return np.asarray(self.sums / np.maximum(self.counts, 1)[:, None])
 
     def scatter(self) -> Wide:
         """float64[r, r]: Σ (x - mean of its class)(x - mean of its class)ᵀ."""

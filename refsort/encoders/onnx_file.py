@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx.external_data_helper import ExternalDataInfo, uses_external_data
 
 from refsort.encoders.base import Floats, Rgb, unit
@@ -65,14 +66,24 @@ class OnnxFileEncoder:
         return np.ascontiguousarray(pixels[::-1]) if self.sidecar.channels == "BGR" else pixels
 
     def embed_images(self, batch: Floats) -> Floats:
-        """float32[n, 3, side, side] → float32[n, dim], each row of length one. Raises EncoderError for bad vectors."""
+        """float32[n, 3, side, side] → float32[n, dim], each row of length one.
+
+        A picture for which nothing usable comes out gets zeros: it says nothing of the others. Raises EncoderError if
+        the network can't be run, or gives other vectors than its sidecar promises.
+        """
         if batch.shape[1:] != (3, self.side, self.side):
             raise ValueError(f"{self.name} takes [n, 3, {self.side}, {self.side}], not {list(batch.shape)}")
         if not len(batch):
             return np.zeros((0, self.dim), np.float32)
-        vectors = np.stack(self._run(batch))
-        self._check(vectors)
-        return unit(vectors)
+        try:
+            vectors = np.stack(self._run(batch))
+        except Exception as error:  # whatever ONNX Runtime raises, it is about this network
+            raise EncoderError(f"{self.path} can't be run: {first_line(error)}") from error
+        if vectors.shape[1:] != (self.dim,):
+            raise EncoderError(f"{self.path} gives {list(vectors.shape[1:])} numbers for a picture, not {self.dim}")
+        useful = _useful(vectors)
+        self._check_lengths(vectors[useful])
+        return unit(np.where(useful[:, None], vectors, np.float32(0)))
 
     def embed_texts(self, phrases: list[str]) -> Floats | None:
         """None: there is no text side."""
@@ -83,16 +94,12 @@ class OnnxFileEncoder:
             batch = np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
         return run_each(self._session, list(batch), self._threads, self.sidecar.output)
 
-    def _check(self, vectors: Floats) -> None:
-        """Raises EncoderError if a row has no direction, or not length one where the sidecar promises that."""
-        lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
-        useless = ~np.isfinite(lengths) | (lengths == 0)
-        if useless.any():
-            where = f"picture {useless.argmax() + 1} of {len(vectors)}"
-            raise EncoderError(f"{self.path} gives a vector that is zero or not finite for {where}: it can't be used")
-        if not self.sidecar.normalize and (odd := np.abs(lengths - 1) > NORM_TOLERANCE).any():
-            length = lengths[odd.argmax()]
-            raise self._wrong("normalize", f"should be true: the network gives vectors of length {length:.4g}")
+    def _check_lengths(self, vectors: Floats) -> None:
+        """Raises EncoderError if a row has not length one where the sidecar promises that."""
+        odd = np.linalg.norm(vectors.astype(np.float64), axis=1)
+        odd = odd[np.abs(odd - 1) > NORM_TOLERANCE]
+        if len(odd) and not self.sidecar.normalize:
+            raise self._wrong("normalize", f"should be true: the network gives vectors of length {odd[0]:.4g}")
 
     def _open(self) -> Any:
         """The network, its input and output being as described."""
@@ -124,7 +131,9 @@ class OnnxFileEncoder:
             raise EncoderError(f"{self.path} can't be run as its sidecar says: {first_line(error)}") from error
         if vector.ndim != 1 or not len(vector):
             raise self._wrong("output", f"has the shape {[1, *vector.shape]}, not one vector a picture")
-        self._check(vector[None])
+        if not _useful(vector[None]).all():
+            raise EncoderError(f"{self.path} gives a vector that is zero or not finite for the test picture")
+        self._check_lengths(vector[None])
         return vector
 
     def _wrong(self, key: str, why: str) -> EncoderError:
@@ -154,6 +163,12 @@ def write_sidecar(path: Path, description: Mapping[str, Any], vector: Sequence[f
         raise EncoderError(f"{beside} was not written: the vector {why}")
     beside.write_text(with_test(encoder.test_vector if vector is None else raw) + "\n", "utf-8")
     return beside
+
+
+def _useful(vectors: Floats) -> NDArray[np.bool_]:
+    """bool[n]: whether a row of float32[n, dim] has a direction."""
+    lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return np.asarray(np.isfinite(lengths) & (lengths > 0))
 
 
 def _fingerprint(path: Path, sidecar: Sidecar) -> str:

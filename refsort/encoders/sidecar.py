@@ -6,8 +6,11 @@
       "channels": "RGB",               or BGR
       "side": 224,                     height and width in pixels of what the network sees
       "resize": "crop_pct:0.875",      shortest: the shortest edge becomes `side`; exact: both edges do, whatever the
-                                       shape; crop_pct:p: the shortest edge becomes `side` / p, rounded down
-      "crop": "center",                center: the middle square is cut out; none: with resize exact
+                                       shape; crop_pct:p: the shortest edge becomes `side` / p, rounded down;
+                                       middle:c: as exact, but first the ends of the longer edge are cut off, until a
+                                       square is left or the share c of the edge is gone; middle:c:g: likewise, and
+                                       Pillow's reducing_gap is g
+      "crop": "center",                center: the middle square is cut out; none: with resize exact or middle
       "interpolation": "bicubic",      nearest, box, bilinear, hamming, bicubic or lanczos, as Pillow does them
       "range": [0, 1],                 what 0 and 255 become before mean and std: [0, 1], [-1, 1], [0, 255] ...
       "mean": [0.485, 0.456, 0.406],   subtracted from red, green and blue, in this order whatever `channels` is
@@ -22,7 +25,7 @@ comes from: the first TEST_NUMBERS numbers of the vector (or more, or all) and t
 before any normalising. A sidecar that describes another preparation gives another vector and is refused.
 """
 
-from math import floor
+from math import floor, inf
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,6 +41,8 @@ LEAST_COSINE = 0.999
 NORM_TOLERANCE = 0.01
 """Largest relative difference between two lengths that count as the same."""
 LEAST_CROP = 0.1
+MOST_CUT = 0.9
+CROP_PCT, MIDDLE = "crop_pct:", "middle:"
 
 STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 IN_WORDS = {"missing": "is missing", "extra_forbidden": "is no key of a sidecar"}
@@ -74,16 +79,20 @@ class Sidecar(BaseModel):
     @field_validator("resize")
     @classmethod
     def _known_resize(cls, value: str) -> str:
-        if value not in ("shortest", "exact") and not LEAST_CROP <= _crop_pct(value) <= 1:
-            raise ValueError(f"should be shortest, exact, or crop_pct: with a share from {LEAST_CROP} to 1")
+        known = value in ("shortest", "exact") or LEAST_CROP <= _crop_pct(value) <= 1 or _middle(value)
+        if not known:
+            raise ValueError(
+                f"should be shortest, exact, or crop_pct: with a share from {LEAST_CROP} to 1, or middle: with one "
+                f"from 0 to {MOST_CUT} and, after a colon, a gap from 1"
+            )
         return value
 
     @field_validator("crop")
     @classmethod
     def _gives_a_square(cls, value: str, info: ValidationInfo) -> str:
         resize = info.data.get("resize")
-        if resize is not None and (value == "none") != (resize == "exact"):
-            raise ValueError(f"should be {'none' if resize == 'exact' else 'center'} where resize is {resize}")
+        if resize is not None and (value == "none") != _whole(resize):
+            raise ValueError(f"should be {'none' if _whole(resize) else 'center'} where resize is {resize}")
         return value
 
     @field_validator("range")
@@ -96,16 +105,19 @@ class Sidecar(BaseModel):
     def preparation(self) -> Preparation:
         """The same, as something that can be done to pictures."""
         low, high = self.range
-        edge = self.side if self.resize in ("shortest", "exact") else floor(self.side / _crop_pct(self.resize))
+        cropped = self.resize.startswith(CROP_PCT)
+        most_cut, gap = _middle(self.resize) or (0.0, None)
         return Preparation(
             side=self.side,
-            edge=edge,
-            exact=self.resize == "exact",
+            edge=floor(self.side / _crop_pct(self.resize)) if cropped else self.side,
+            exact=_whole(self.resize),
             interpolation=self.interpolation,
             factor=(high - low) / 255,
             offset=low,
             mean=self.mean,
             std=self.std,
+            most_cut=most_cut,
+            reducing_gap=gap,
         )
 
     def mismatch(self, vector: Floats) -> str:
@@ -135,9 +147,25 @@ def parse_sidecar(path: Path, content: bytes | str) -> Sidecar:
         raise EncoderError(f"{path}: {'; '.join(wrong)}") from error
 
 
+def _whole(resize: str) -> bool:
+    """Does resizing alone give a square?"""
+    return resize == "exact" or resize.startswith(MIDDLE)
+
+
 def _crop_pct(resize: str) -> float:
     """The share in crop_pct:SHARE; NaN for anything else."""
     try:
-        return float(resize.removeprefix("crop_pct:")) if resize.startswith("crop_pct:") else float("nan")
+        return float(resize.removeprefix(CROP_PCT)) if resize.startswith(CROP_PCT) else float("nan")
     except ValueError:
         return float("nan")
+
+
+def _middle(resize: str) -> tuple[float, float | None] | None:
+    """Share and gap in middle:SHARE or middle:SHARE:GAP; None for anything else."""
+    share, colon, gap = resize.removeprefix(MIDDLE).partition(":")
+    try:
+        found = (float(share), float(gap) if colon else None) if resize.startswith(MIDDLE) else None
+    except ValueError:
+        return None
+    sound = found and 0 <= found[0] <= MOST_CUT and (found[1] is None or 1 <= found[1] < inf)
+    return found if sound else None

@@ -76,20 +76,25 @@ class Dataset:
             self.check_target(f"{self.names.sorted}/{name}")
         return names
 
-    def references(self, class_name: str) -> list[str]:
-        """Relative paths of a class's reference files, sorted. Raises EmptyClass if there is none."""
+    def reference_files(self, class_name: str) -> list[str]:
+        """Relative paths of a class's reference files, sorted; there may be none."""
         folder = self.root / self.names.references / class_name
-        found = [
+        return sorted(
             f"{self.names.references}/{class_name}/{entry.name}"
             for entry in os.scandir(folder)
             if entry.is_file(follow_symlinks=False) and not is_litter(entry.name) and entry.name != PHRASES_FILE
-        ]
+        )
+
+    def references(self, class_name: str) -> list[str]:
+        """Relative paths of a class's reference files, sorted. Raises EmptyClass if there is none."""
+        found = self.reference_files(class_name)
         if not found:
+            folder = self.root / self.names.references / class_name
             raise EmptyClass(
                 f"class {show(class_name)} has no reference picture: put a few into {show(str(folder))} "
                 f"or remove the folder"
             )
-        return sorted(found)
+        return found
 
     def check_target(self, relative: str) -> None:
         """Raise DatasetError if a folder that files would be moved into is no folder or a link out of the dataset."""
@@ -106,6 +111,11 @@ class Dataset:
         for folder, names in self._walk(self.names.arrivals, skipped):
             groups.extend(gather(folder, names))
         return Arrivals(groups, skipped)
+
+    def groups(self, folder: str) -> Iterator[Group]:
+        """The files below a folder of the dataset, as groups; none if it is not there."""
+        for inner, names in self._walk(folder, []):
+            yield from gather(inner, names)
 
     def files(self, folder: str) -> Iterator[str]:
         """Relative paths of all regular files below a folder of the dataset, hidden ones left out."""

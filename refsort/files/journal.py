@@ -14,17 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from refsort.errors import JournalError
+from refsort.errors import JournalDamaged, JournalError
 from refsort.files.identity import FileStat
 from refsort.names import from_bytes, show, to_bytes
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 30.0
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- sort | undo
+    kind TEXT NOT NULL,                 -- sort | resort | propose | tag | dedupe | undo
     started TEXT NOT NULL,              -- UTC, ISO-8601
     ended TEXT,
     action TEXT NOT NULL,
@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS moves (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     run INTEGER NOT NULL REFERENCES runs(id),
     main INTEGER,                       -- id of the picture this file goes with; its own id for the picture
-    action TEXT NOT NULL,               -- move | copy | hardlink | symlink | remove
+    action TEXT NOT NULL,               -- move | copy | hardlink | symlink | remove | tag (target: the sidecar)
     source BLOB NOT NULL,               -- relative to the dataset, forward slashes, bytes as the system has them
     target BLOB NOT NULL,
     sha256 BLOB NOT NULL,
@@ -54,6 +54,12 @@ CREATE INDEX IF NOT EXISTS moves_run ON moves(run);
 CREATE INDEX IF NOT EXISTS moves_open ON moves(state) WHERE state = 'intent';
 CREATE INDEX IF NOT EXISTS moves_source ON moves(source);
 CREATE INDEX IF NOT EXISTS moves_target ON moves(target);
+CREATE TABLE IF NOT EXISTS labels (     -- since version 2: pictures whose class a person has confirmed
+    sha256 BLOB PRIMARY KEY,
+    class BLOB NOT NULL,                -- bytes as the system has the folder's name
+    time TEXT NOT NULL,                 -- UTC, ISO-8601
+    source TEXT NOT NULL                -- where it was said: labels | app
+) WITHOUT ROWID;
 """
 
 
@@ -135,13 +141,26 @@ class Journal:
         with self._lock:
             self._db.close()
 
+    def check(self) -> None:
+        """Read all of it. Raises JournalDamaged if that can't be done."""
+        found = self.rows("PRAGMA quick_check(1)")[0][0]
+        if found != "ok":
+            raise self._broken(sqlite3.DatabaseError(f"malformed: {found}"))
+
+    def continue_after(self, runs: int, moves: int) -> None:
+        """Give no number up to these any more."""
+        with self.transaction() as db:
+            for table, number in (("runs", runs), ("moves", moves)):
+                db.execute("DELETE FROM sqlite_sequence WHERE name=?", (table,))
+                db.execute("INSERT INTO sqlite_sequence(name, seq) VALUES (?,?)", (table, number))
+
     # -- runs
 
     def begin_run(
         self, kind: str, action: str, settings: dict[str, Any], *, dry_run: bool = False, undoes: str | None = None
     ) -> int:
         """Open a run and return its number."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             cursor = db.execute(
                 "INSERT INTO runs(kind, started, action, dry_run, undoes, settings) VALUES (?,?,?,?,?,?)",
                 (kind, now(), action, dry_run, undoes, json.dumps(settings)),
@@ -149,17 +168,17 @@ class Journal:
             return int(cursor.lastrowid or 0)
 
     def end_run(self, run: int, summary: dict[str, Any]) -> None:
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("UPDATE runs SET ended=?, summary=? WHERE id=?", (now(), json.dumps(summary), run))
 
     def runs(self, limit: int | None = None) -> list[RunRecord]:
         """Newest first."""
-        rows = self._rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", (-1 if limit is None else limit,))
+        rows = self.rows("SELECT * FROM runs ORDER BY id DESC LIMIT ?", (-1 if limit is None else limit,))
         return [_run(row) for row in rows]
 
     def run(self, number: int) -> RunRecord:
         """Raises JournalError for a number that was never given."""
-        rows = self._rows("SELECT * FROM runs WHERE id=?", (number,))
+        rows = self.rows("SELECT * FROM runs WHERE id=?", (number,))
         if not rows:
             raise JournalError(f"there is no run {number}; 'refsort history' lists them")
         return _run(rows[0])
@@ -168,7 +187,7 @@ class Journal:
 
     def intend(self, run: int, groups: list[list[Move]]) -> list[list[Move]]:
         """Commit intents, one list per group of files that move together, the picture first. Returns them with ids."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             written = []
             for group in groups:
                 main = 0
@@ -197,12 +216,12 @@ class Journal:
     def retarget(self, moves: list[Move]) -> None:
         """Commit new targets of intents, before they are tried."""
         values = [(to_bytes(m.target), m.target_dev, m.target_ino, m.id) for m in moves]
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("UPDATE moves SET target=?, target_dev=?, target_ino=? WHERE id=?", values)
 
     def made(self, moves: Iterable[Move]) -> None:
         """Commit which inodes are ours, before they get their final names."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE moves SET target_dev=?, target_ino=? WHERE id=?",
                 [(m.target_dev, m.target_ino, m.id) for m in moves],
@@ -210,7 +229,7 @@ class Journal:
 
     def finish(self, ends: list[tuple[Move, str, str | None]]) -> None:
         """Commit (move, state, note) for many; a done reversal marks what it took back."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             for move, state, note in ends:
                 db.execute(
                     "UPDATE moves SET state=?, note=?, target=?, target_dev=?, target_ino=? WHERE id=?",
@@ -221,7 +240,7 @@ class Journal:
 
     def open_groups(self) -> list[list[Move]]:
         """Groups with an intent that has no end, whole, in the order they were begun."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT * FROM moves WHERE main IN (SELECT main FROM moves WHERE state='intent') ORDER BY main, id"
         )
         groups: dict[int, list[Move]] = {}
@@ -232,14 +251,14 @@ class Journal:
 
     def standing(self, run: int) -> list[Move]:
         """Moves of a run that were done and are not taken back, newest first."""
-        rows = self._rows("SELECT * FROM moves WHERE run=? AND state='done' ORDER BY id DESC", (run,))
+        rows = self.rows("SELECT * FROM moves WHERE run=? AND state='done' ORDER BY id DESC", (run,))
         return [_move(row) for row in rows if self._stands(row["undone_by"])]
 
     def standing_at(self, path: str) -> list[Move]:
         """Standing moves of sorting runs that left or reached a path, newest first."""
         key = to_bytes(path)
-        rows = self._rows(
-            "SELECT m.* FROM moves m JOIN runs r ON r.id=m.run WHERE r.kind='sort' AND m.state='done'"
+        rows = self.rows(
+            "SELECT m.* FROM moves m JOIN runs r ON r.id=m.run WHERE r.kind!='undo' AND m.state='done'"
             " AND (m.source=? OR m.target=?) ORDER BY m.id DESC",
             (key, key),
         )
@@ -247,16 +266,16 @@ class Journal:
 
     def sorting_runs(self) -> list[int]:
         """Numbers of the sorting runs that moved something, newest first."""
-        rows = self._rows(
+        rows = self.rows(
             "SELECT DISTINCT m.run AS run FROM moves m JOIN runs r ON r.id=m.run"
-            " WHERE r.kind='sort' AND m.state='done' ORDER BY m.run DESC"
+            " WHERE r.kind!='undo' AND m.state='done' ORDER BY m.run DESC"
         )
         return [row["run"] for row in rows]
 
     def last_standing_run(self) -> int | None:
         """The newest sorting run that still has something to take back."""
         for run in self.sorting_runs():
-            rows = self._rows("SELECT undone_by FROM moves WHERE run=? AND state='done'", (run,))
+            rows = self.rows("SELECT undone_by FROM moves WHERE run=? AND state='done'", (run,))
             if any(self._stands(row["undone_by"]) for row in rows):
                 return run
         return None
@@ -265,23 +284,35 @@ class Journal:
         """Whether a done move is in force: not taken back, or its taking back was itself taken back."""
         if undone_by is None:
             return True
-        return not self._stands(self._rows("SELECT undone_by FROM moves WHERE id=?", (undone_by,))[0]["undone_by"])
+        return not self._stands(self.rows("SELECT undone_by FROM moves WHERE id=?", (undone_by,))[0]["undone_by"])
 
     def placed(self, source: str, action: str) -> list[Move]:
         """Standing copies or links that were made of a source."""
-        rows = self._rows(
-            "SELECT * FROM moves WHERE source=? AND action=? AND state='done'", (to_bytes(source), action)
-        )
+        rows = self.rows("SELECT * FROM moves WHERE source=? AND action=? AND state='done'", (to_bytes(source), action))
         return [_move(row) for row in rows if self._stands(row["undone_by"])]
+
+    def targets_with(self, main: int) -> list[str]:
+        """Where the files went that were moved together with a picture, by the picture's move."""
+        rows = self.rows("SELECT target FROM moves WHERE main=? AND id!=main AND state='done' ORDER BY id", (main,))
+        return [from_bytes(row["target"]) for row in rows]
+
+    def main_at(self, path: str) -> int | None:
+        """The move of the picture with which a file came to a path last; None if no run has brought it."""
+        rows = self.rows(
+            "SELECT main FROM moves WHERE target=? AND state='done' AND action!='tag' ORDER BY id DESC LIMIT 1",
+            (to_bytes(path),),
+        )
+        return rows[0]["main"] if rows else None
 
     def move(self, number: int) -> Move:
         """One move by its id."""
-        return _move(self._rows("SELECT * FROM moves WHERE id=?", (number,))[0])
+        return _move(self.rows("SELECT * FROM moves WHERE id=?", (number,))[0])
 
     # -- plumbing
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it is committed, or nothing. Raises JournalError."""
         with self._lock:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -297,7 +328,8 @@ class Journal:
                     self._db.execute("ROLLBACK")
                 raise self._broken(error) from error
 
-    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+    def rows(self, query: str, values: tuple[Any, ...] = ()) -> list[sqlite3.Row]:
+        """What a query finds. Raises JournalError."""
         with self._lock:
             try:
                 return self._db.execute(query, values).fetchall()
@@ -306,9 +338,9 @@ class Journal:
 
     def _broken(self, error: sqlite3.Error) -> JournalError:
         if (isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error)) or "malformed" in str(error):
-            return JournalError(
-                f"{show(str(self.path))} is damaged ({error}). Pictures are safe. Move that file away and start again: "
-                f"what was sorted before can then no longer be undone by refsort"
+            return JournalDamaged(
+                f"{show(str(self.path))} is damaged ({error}). Pictures are safe. The next sort keeps it aside and "
+                f"begins a new one: what was sorted before can then no longer be undone by refsort"
             )
         return JournalError(
             f"the journal {show(str(self.path))} can't be used: {error}. Nothing was moved without an entry in it; "

@@ -16,15 +16,18 @@ from refsort.names import show
 
 
 @contextmanager
-def hold(state: Path, purpose: str) -> Iterator[None]:
-    """Hold the dataset whose state folder this is. Raises DatasetHeld, saying who holds it."""
+def hold(state: Path, purpose: str, *, name: str = "lock", doing: str = "sorted") -> Iterator[None]:
+    """Hold the dataset whose state folder this is. Raises DatasetHeld, saying who holds it.
+
+    Locks of different names don't exclude one another; `doing` says what one is for.
+    """
     state.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(state / "lock")
-    owner_file = state / "lock.json"
+    lock = FileLock(state / name)
+    owner_file = state / f"{name}.json"
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise DatasetHeld(_who(owner_file, state)) from None
+        raise DatasetHeld(_who(owner_file, state, doing)) from None
     except (NotImplementedError, OSError):
         # No locks on this file system. Moving stays safe without: names are claimed, never assumed.
         yield
@@ -40,10 +43,10 @@ def hold(state: Path, purpose: str) -> Iterator[None]:
         lock.release()
 
 
-def _who(owner_file: Path, state: Path) -> str:
+def _who(owner_file: Path, state: Path, doing: str) -> str:
     try:
         owner = json.loads(owner_file.read_text(encoding="utf-8"))
         who = f"'refsort {owner['purpose']}' (process {owner['pid']} on {owner['host']}, since {owner['since']})"
     except (OSError, ValueError, KeyError):
         who = "another process"
-    return f"{show(str(state.parent))} is being sorted by {who}; wait until it has finished or stop it"
+    return f"{show(str(state.parent))} is being {doing} by {who}; wait until it has finished or stop it"

@@ -126,6 +126,14 @@ class ModelStore:
         _sync(self.folder)
         return run
 
+    def prune(self, keep: int) -> None:
+        """Delete models that were never in use, but for the newest ones."""
+        now = self._promotion_or_none()
+        used = {now.run, *now.before} if now else set()
+        for run in self.runs()[:-keep]:
+            if run not in used:
+                shutil.rmtree(self.folder / run, ignore_errors=True)
+
     def promote(self, run: str) -> Promotion:
         """Put a model into use; it is the daemon's at its next look. Raises ModelError, OSError."""
         self.path(run)

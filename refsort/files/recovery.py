@@ -13,6 +13,8 @@ from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, look
 from refsort.files.journal import ABOUT_TO_MAKE, Journal, Move, owned
 from refsort.files.leaving import bring_back, leave, leaving_path
+from refsort.files.sidecars import TAG
+from refsort.files.tag_recovery import settle
 from refsort.files.taking import Changed, is_file, publish, take
 from refsort.names import show
 
@@ -35,19 +37,25 @@ def recover(dataset: Dataset, journal: Journal) -> Recovered:
     """Settle every open intent. Call it under the dataset's lock, before anything else is moved."""
     result = Recovered()
     for group in journal.open_groups():
+        if group[0].action == TAG:
+            _count(result, journal, [(move, *settle(dataset, move)) for move in group if move.state == "intent"])
+            continue
         ends = [_Settling(dataset, journal, move) for move in group if move.state == "intent"]
         forward = any(end.source_gone and end.target_ours for end in ends) or all(end.target_ours for end in ends)
         forward = forward or any(move.state == "done" for move in group)
-        outcomes = [(end.move, *end.settle(forward)) for end in ends]
-        journal.finish(outcomes)
-        for move, state, _note in outcomes:
-            if state == "done":
-                result.finished += 1
-            elif state == "lost":
-                result.lost.append(show(move.source))
-            else:
-                result.rolled_back += 1
+        _count(result, journal, [(end.move, *end.settle(forward)) for end in ends])
     return result
+
+
+def _count(result: Recovered, journal: Journal, outcomes: list[tuple[Move, str, str | None]]) -> None:
+    journal.finish(outcomes)
+    for move, state, _note in outcomes:
+        if state == "done":
+            result.finished += 1
+        elif state == "lost":
+            result.lost.append(show(move.source))
+        else:
+            result.rolled_back += 1
 
 
 class _Settling:

@@ -44,6 +44,8 @@ class Outcome:
     reason: str = ""
     targets: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    changed: bool = True
+    """Whether anything had to be done for it."""
 
 
 def member(

@@ -16,6 +16,9 @@ from refsort.files.identity import hash_file, look
 from refsort.files.journal import Journal, Move
 from refsort.files.moving import Mover
 from refsort.files.requests import Member, Outcome, Request, member, words
+from refsort.files.sidecars import TAG, taking_back
+from refsort.files.tagged_since import is_retagged, lies_now, sidecars_since
+from refsort.files.tagging import Tagger
 from refsort.files.taking import is_file
 from refsort.names import fold, show
 
@@ -59,6 +62,7 @@ def choose(journal: Journal, dataset: Dataset, run: int | None, class_name: str 
     if class_name is not None:
         folder = fold(f"{dataset.names.sorted}/{class_name}") + "/"
         chosen = {m.main for m in moves if m.id == m.main and fold(m.target).startswith(folder)}
+        chosen |= {m.main for m in moves if m.action == TAG and class_name in (m.decision or {}).get("tags", ())}
         moves = [m for m in moves if m.main in chosen]
     if not moves:
         what = f"class {show(class_name)} of run {run}" if class_name else f"run {run}"
@@ -85,7 +89,7 @@ def undo(
     run = journal.begin_run("undo", "undo", {}, undoes=undoes)
     result = Undone(run, undoes)
     finder = _Finder(dataset, journal)
-    mover = Mover(dataset, journal)
+    mover, tagger = Mover(dataset, journal), Tagger(dataset, journal)
     for batch in _batches(_groups(moves)):
         requests = []
         for group in batch:
@@ -97,7 +101,8 @@ def undo(
                 result.left.append((group[0].target, str(reason)))
             except OSError as error:
                 result.left.append((group[0].target, words(error)))
-        for outcome in mover.file(run, requests):
+        outcomes = mover.file(run, [r for r in requests if r.action != TAG])
+        for outcome in outcomes + tagger.file(run, [r for r in requests if r.action == TAG]):
             _account(dataset, journal, outcome, result)
     journal.end_run(run, {"restored": result.restored, "left": len(result.left)})
     return result
@@ -111,7 +116,9 @@ def _account(dataset: Dataset, journal: Journal, outcome: Outcome, result: Undon
     if outcome.request.action != "move":
         return
     for part in outcome.request.members:
-        wanted = journal.move(part.reverses or 0).stat.mtime_ns
+        if part.reverses is None:
+            continue
+        wanted = journal.move(part.reverses).stat.mtime_ns
         if part.stat.mtime_ns != wanted:
             with contextlib.suppress(OSError):
                 os.utime(dataset.path(part.target), ns=(wanted, wanted))
@@ -134,7 +141,10 @@ def _reverse(dataset: Dataset, journal: Journal, finder: "_Finder", group: list[
     action = group[0].action
     if action == "move":
         members = [member(dataset, finder.find(m), m.source, reverses=m.id) for m in group]
+        members += sidecars_since(dataset, journal, group[0], [part.source for part in members])
         return Request(tuple(members), "move", exact=True)
+    if action == TAG:
+        return taking_back(group[0], lies_now(journal, group[0].target, group[0].id))
     if action in ("remove", "remove-link"):
         original = journal.move(group[0].reverses or 0).action
         members = [member(dataset, m.target, m.source, reverses=m.id) for m in group]
@@ -180,6 +190,9 @@ class _Finder:
         if is_file(path, move.stat, move.sha256):
             self._taken.add(move.target)
             return move.target
+        if is_retagged(self.dataset, self.journal, move):
+            self._taken.add(move.target)
+            return move.target
         if is_file(self.dataset.path(move.source), move.stat, move.sha256):
             raise _Stays("it is already back in its old place")
         found = [c for c in self._index().get(move.stat.size, []) if c not in self._taken and self._same(c, move)]
@@ -193,12 +206,28 @@ class _Finder:
 
     def _same(self, candidate: str, move: Move) -> bool:
         """Whether the very bytes lie there and no other move has brought them: a twin is not the file itself."""
-        if any(m.target == candidate and m.id != move.id for m in self.journal.standing_at(candidate)):
+        brought = [
+            m
+            for m in self.journal.standing_at(candidate)
+            if m.target == candidate and m.id != move.id and m.action != TAG
+        ]
+        if not all(self._went_on(move, later) for later in brought):
             return False
         try:
             return hash_file(self.dataset.path(candidate)) == move.sha256
         except OSError:
             return False
+
+    def _went_on(self, move: Move, later: Move) -> bool:
+        """Whether a later run took further what `move` had brought, in one step or in several."""
+        while later.id > move.id and later.sha256 == move.sha256:
+            if later.source == move.target:
+                return True
+            before = [m for m in self.journal.standing_at(later.source) if m.target == later.source and m.id < later.id]
+            if not before:
+                return False
+            later = before[0]
+        return False
 
     def _index(self) -> dict[int, list[str]]:
         """Size → paths of everything in the dataset but the drop folder, references last."""

@@ -14,7 +14,7 @@ from refsort.decide.evaluate import Answers
 from refsort.decide.measures import rounded
 
 FEWEST = 50
-"""Confirmed pictures without which nothing is ever promoted by itself."""
+"""Pictures whose class a person has said, held out or not, without which nothing is ever promoted by itself."""
 LOSS = 0.005
 """The loss of accuracy that must be ruled out …"""
 CONFIDENCE = 0.9
@@ -96,12 +96,15 @@ def compare(before: Answers, after: Answers, classes: list[str]) -> Comparison:
     return Comparison(len(before.truth), *sides, lost, gained, least, most, mcnemar(gained, lost), changes)
 
 
-def objections(found: Comparison, max_wrong: float) -> list[str]:
-    """Why the new one may not take over by itself, in words; empty if it may."""
+def objections(found: Comparison, max_wrong: float, confirmed: int) -> list[str]:
+    """Why the new one may not take over by itself, in words; empty if it may.
+
+    `confirmed`: how many pictures have their class from a person, those of the hold-out among them.
+    """
     said = []
     before, after = found.before, found.after
-    if found.pictures < FEWEST:
-        said.append(f"only {found.pictures} confirmed pictures to test with, {FEWEST} are needed")
+    if confirmed < FEWEST:
+        said.append(f"only {confirmed} corrected or confirmed pictures, {FEWEST} are needed")
     if after.accuracy <= before.accuracy and after.moved <= before.moved:
         said.append("it is no better")
     if found.least_gain < -LOSS:

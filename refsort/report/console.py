@@ -77,7 +77,8 @@ def run_table(run: Run, config: Config) -> str:
     if run.references:
         lines.append(f"checked: {_references(run, config)}")
     if run.terms:
-        lines.append(f"moved:   {run.terms}{_expected(run)}")
+        label = "tagged: " if run.action == "tag" else "moved:  "
+        lines.append(f"{label} {run.terms}{_expected(run)}")
     if run.report:
         lines.append(f"report:  {show(run.report)}")
     if run.report_problem:
@@ -104,11 +105,12 @@ def _references(run: Run, config: Config) -> str:
 def _expected(run: Run) -> str:
     if run.expected_wrong is None:
         return ""
-    return f"; of the {run.sorted} moved ones {100 * run.expected_wrong:.1f} % are expected to be wrong"
+    done = "tagged" if run.action == "tag" else "moved"
+    return f"; of the {run.sorted} {done} ones {100 * run.expected_wrong:.1f} % are expected to be wrong"
 
 
 def _verb(action: str) -> str:
-    return {"move": "sorted", "copy": "copied", "hardlink": "linked", "symlink": "linked"}[action]
+    return {"move": "sorted", "copy": "copied", "hardlink": "linked", "symlink": "linked", "tag": "tagged"}[action]
 
 
 def history_table(records: list[RunRecord]) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -91,6 +91,8 @@ class Embedder:
         self.threads = threads
         self.read = read
         self.observe: Observer = _nobody
+        self.stand_ins: Mapping[bytes, Floats] = getattr(encoder, "stand_ins", {})
+        """By content: vectors of pictures that a fine-tuned encoder has learned from, see `sorting.models`."""
 
     def stream(self, paths: Iterable[str]) -> Iterator[Embedded]:
         """One Embedded a path, in the order of the paths."""
@@ -102,11 +104,15 @@ class Embedder:
                     held.append(found)
                     waiting += found.prepared is not None
                     if waiting == self.batch_size or len(held) >= 8 * self.batch_size:
-                        yield from self._encode(held)
+                        yield from map(self._stood_in, self._encode(held))
                         held, waiting = [], 0
-                yield from self._encode(held)
+                yield from map(self._stood_in, self._encode(held))
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
+
+    def _stood_in(self, found: Embedded) -> Embedded:
+        vector = self.stand_ins.get(found.sha256) if found.vector is not None else None
+        return found if vector is None else replace(found, vector=vector)
 
     def _ahead(self, pool: ThreadPoolExecutor, paths: Iterable[str]) -> Iterator[Embedded]:
         """Results in order, with so many files being read ahead that neither stage waits for the other."""

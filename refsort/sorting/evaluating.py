@@ -166,7 +166,9 @@ class _Trial:
         """Embed and decide, in an order of chance: a batch is decided together and must look like the whole."""
         embedder, references = self.prepared.embedder, self.prepared.references
         known = set(references.hashes)
-        scorers = {mode: fit(mode, references.vectors, references.labels, len(references.classes)) for mode in SCORERS}
+        pictured = len(references.pictured().classes) == len(references.classes)  # the others compare pictures only
+        modes = SCORERS if pictured else ()
+        scorers = {mode: fit(mode, references.vectors, references.labels, len(references.classes)) for mode in modes}
         order = np.random.default_rng(seed).permutation(len(self.labelled.paths)).tolist()
         reporter.stage("pictures", len(order))
         found = zip(order, embedder.stream(self.labelled.paths[i] for i in order), strict=True)
@@ -214,7 +216,7 @@ class _Trial:
 
     def modes(self) -> tuple[ModeResult, ...]:
         truth = np.asarray(self.labels, dtype=np.intp)
-        return tuple(mode_result(mode, np.concatenate(parts), truth) for mode, parts in self.scores.items())
+        return tuple(mode_result(mode, np.concatenate(parts), truth) for mode, parts in self.scores.items() if parts)
 
     def mistakes(self) -> tuple[Mistake, ...]:
         """The most confident ones first."""

@@ -10,10 +10,14 @@ from refsort.config import Config
 from refsort.decide import Decision
 from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
+from refsort.files.identity import look
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
 from refsort.files.preview import Preview
 from refsort.files.requests import Outcome, Request, member, words
+from refsort.files.sidecars import TAG, is_tagged, tag_request
+from refsort.files.tagging import Tagger, TagPreview
+from refsort.files.xmp import keyword
 from refsort.sorting.embedding import Embedded
 from refsort.sorting.events import Item, Kind, Reporter, Run
 from refsort.sorting.prepared import Prepared
@@ -57,9 +61,9 @@ class Pass:
         self.expected_wrong = 0.0
         self.patience = patience
         if journal is None or begin is None:
-            self.file = Preview(dataset).file
+            self.file = (TagPreview if config.action == TAG else Preview)(dataset).file
         else:
-            mover = Mover(dataset, journal)
+            mover = (Tagger if config.action == TAG else Mover)(dataset, journal)
             self.file = lambda requests: mover.file(self._number(begin), requests)
 
     def _number(self, begin: Callable[[], int]) -> int:
@@ -76,6 +80,8 @@ class Pass:
 
     def sort(self, groups: list[Group]) -> None:
         """These groups and no others."""
+        if self.config.action == TAG:
+            groups = self._untagged(groups)
         self.reporter.stage("pictures", len(groups))
         found = self.embedder.stream(group.path for group in groups)
         for group, embedded in zip(groups, found, strict=True):
@@ -85,6 +91,18 @@ class Pass:
             self.reporter.step()
         self._decide_found()
         self._file_pending()
+
+    def _untagged(self, groups: list[Group]) -> list[Group]:
+        """What has no tags from an earlier run; the others have been decided, though they lie there still."""
+        if self.journal is None:
+            return groups
+        found = []
+        for group in groups:
+            if is_tagged(self.dataset, self.journal, group.path, look(self.dataset.path(group.path))):
+                self._tell(Item(group.path, "skipped", reason="tagged by an earlier run"))
+            else:
+                found.append(group)
+        return found
 
     def _decide_found(self) -> None:
         """Decide what has been embedded so far, all of it together, and plan where it goes."""
@@ -110,12 +128,12 @@ class Pass:
                 return
             item = Item(group.path, decision.verdict, decision=decision, reason=decision.reason)
             aside = names.unsure if decision.verdict == "unsure" else names.unknown
-            self._plan(group, found, item, None if self.config.unsure == "keep" else aside)
+            self._plan(group, found, item, None if self.config.unsure == "keep" or self._stays() else aside)
         elif found.state == "bad" and self.patience is not None and self.patience(group.path):
             self._tell(Item(group.path, "skipped", reason=f"{found.reason}; it may still be coming"))
         elif found.state == "bad":
             item = Item(group.path, "bad", reason=found.reason)
-            self._plan(group, found, item, None if self.config.bad == "keep" else names.bad)
+            self._plan(group, found, item, None if self.config.bad == "keep" or self._stays() else names.bad)
         elif found.state == "unreadable":
             self._tell(Item(group.path, "failed", reason=found.reason))
         else:
@@ -129,6 +147,11 @@ class Pass:
             self._tell(item)
             return
         assert found.stat is not None
+        if self.config.action == TAG and item.decision is not None:
+            tags = [keyword(item.decision.class_name)]
+            request = tag_request(group, found.stat, found.sha256, tags, item.decision.as_dict())
+            self._add(item, request)
+            return
         if self._already_placed(group.path, found.sha256):
             self._tell(Item(group.path, "skipped", reason=f"{self.config.action} was made by an earlier run"))
             return
@@ -140,7 +163,14 @@ class Pass:
             self._tell(Item(group.path, "failed", reason=f"a file that goes with it can't be read: {words(error)}"))
             return
         decision = item.decision.as_dict() if item.decision else {"verdict": item.kind, "reason": item.reason}
-        self.pending.append((item, Request(tuple(members), self.config.action, decision, stem=group.stem)))
+        self._add(item, Request(tuple(members), self.config.action, decision, stem=group.stem))
+
+    def _stays(self) -> bool:
+        """Whether pictures that are not sorted lie where they lay, whatever else the settings say."""
+        return self.config.action == TAG
+
+    def _add(self, item: Item, request: Request) -> None:
+        self.pending.append((item, request))
         if len(self.pending) >= FILE_BATCH:
             self._file_pending()
 

@@ -10,7 +10,10 @@ from refsort.encoders import AUTO, BATCH, FALLBACK, Encoder, choose, cores, load
 from refsort.errors import EncoderError
 from refsort.files.cache import Cache
 from refsort.files.dataset import Dataset
+from refsort.files.journal import Journal
 from refsort.images import READING, read_picture
+from refsort.sorting.class_words import class_words, may_know_words
+from refsort.sorting.corrections import with_corrections
 from refsort.sorting.embedding import Embedder, Limits, Reader
 from refsort.sorting.events import Reporter
 from refsort.sorting.models import load_model, tuned_model
@@ -34,12 +37,58 @@ def prepare(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Pr
 
     Raises DatasetError, UnsafeName, EmptyClass, EncoderError.
     """
-    files = list_references(dataset)
+    files = list_references(dataset, words=may_know_words(config, dataset))
     encoder = load_encoder(config, dataset, reporter.message)
     with embedding(config, dataset, encoder) as embedder:
-        references = embed_references(embedder, files, reporter)
-        judge = make_judge(config.mode, references.vectors, references.labels, references.classes, rule(config))
+        references = gather_references(config, dataset, embedder, files, reporter)
+        judge = judge_of(config, dataset, encoder, references, files, reporter)
         yield Prepared(encoder, embedder, references, judge)
+
+
+def judge_of(
+    config: Config,
+    dataset: Dataset,
+    encoder: Encoder,
+    references: References,
+    files: dict[str, list[str]],
+    reporter: Reporter,
+) -> Judge:
+    """The judge for these references and for what words say of their classes. Raises EmptyClass, EncoderError."""
+    words = class_words(config, dataset, encoder, files, reporter.message)
+    found = references
+    return make_judge(config.mode, found.vectors, found.labels, found.classes, rule(config), words)
+
+
+def gather_references(
+    config: Config,
+    dataset: Dataset,
+    embedder: Embedder,
+    files: dict[str, list[str]],
+    reporter: Reporter,
+    journal: Journal | None = None,
+) -> References:
+    """The references' files as vectors, and what people have corrected since if the settings want that.
+
+    Without a journal it is opened for the time of the look, if there is one. Raises EmptyClass, JournalError.
+    """
+    references = embed_references(embedder, files, reporter)
+    if not config.learn_from_corrections:
+        return references
+    with ExitStack() as stack:
+        if journal is None:
+            path = dataset.state / "journal.db"
+            if not path.exists():
+                return references
+            journal = Journal(path, create=False)
+            stack.callback(journal.close)
+        found = with_corrections(references, dataset, journal, embedder)
+    if found.corrections:
+        embedder.cache.keep(found.hashes)
+        what = "pictures whose class people have said serve"
+        if found.corrections == 1:
+            what = "picture whose class people have said serves"
+        reporter.message(f"{found.corrections} {what} as further references ('refsort labels' lists them)")
+    return found
 
 
 @contextmanager
@@ -85,6 +134,10 @@ def load_encoder(config: Config, dataset: Dataset, tell: Callable[[str], None]) 
         encoder = load(FALLBACK, config.threads)
     if undecided:
         write_pin(pin, encoder.name)
+    if config.text_encoder:
+        from refsort.encoders.text_side import with_texts
+
+        return with_texts(encoder, config.text_encoder, config.threads)
     return encoder
 
 

@@ -11,8 +11,10 @@ from refsort.files.dataset import Dataset
 from refsort.files.journal import Journal, RunRecord
 from refsort.files.lock import hold
 from refsort.files.recovery import recover
+from refsort.files.set_aside import open_to_write
 from refsort.files.undo import Undone, undo
 from refsort.files.undo import choose as choose_moves
+from refsort.sorting.class_words import may_know_words
 from refsort.sorting.events import Reporter, Reporters, Run
 from refsort.sorting.one_pass import Pass
 from refsort.sorting.prepared import Prepared, prepare
@@ -33,9 +35,13 @@ class Sorter:
         """One pass over everything that has arrived. Raises RefsortError before anything is touched."""
         begun = time.perf_counter()
         self.dataset.check()
-        list_references(self.dataset)
+        list_references(self.dataset, words=may_know_words(self.config, self.dataset))
         with ExitStack() as stack:
-            journal = self._journal_to_look_at(stack) if dry_run else self._journal_to_write(stack, "sort")
+            journal: Journal | None
+            if dry_run:
+                journal = stack.enter_context(journal_to_look_at(self.dataset))
+            else:
+                journal = self._journal_to_write(stack, "sort")
             prepared = stack.enter_context(prepare(self.config, self.dataset, self.reporter))
             run = new_run(self.config, prepared, dry_run=dry_run)
             run.references = look_at(prepared.references)
@@ -52,14 +58,6 @@ class Sorter:
     @property
     def _journal_path(self) -> Path:
         return journal_path(self.dataset)
-
-    def _journal_to_look_at(self, stack: ExitStack) -> Journal | None:
-        """For a dry run: no lock, nothing settled, none if nothing was ever sorted."""
-        if not self._journal_path.exists():
-            return None
-        journal = Journal(self._journal_path, create=False)
-        stack.callback(journal.close)
-        return journal
 
     def _journal_to_write(self, stack: ExitStack, purpose: str) -> Journal:
         return stack.enter_context(journal_to_write(self.dataset, purpose, self.reporter))
@@ -91,6 +89,19 @@ def journal_path(dataset: Dataset) -> Path:
 
 
 @contextmanager
+def journal_to_look_at(dataset: Dataset) -> Iterator[Journal | None]:
+    """Without a lock, and nothing is settled; None if nothing was ever sorted. Raises JournalError."""
+    if not journal_path(dataset).exists():
+        yield None
+        return
+    journal = Journal(journal_path(dataset), create=False)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+@contextmanager
 def journal_to_write(dataset: Dataset, purpose: str, reporter: Reporter) -> Iterator[Journal]:
     """The journal under the dataset's lock, with what an interruption left open settled first.
 
@@ -98,7 +109,7 @@ def journal_to_write(dataset: Dataset, purpose: str, reporter: Reporter) -> Iter
     """
     with ExitStack() as stack:
         stack.enter_context(hold(dataset.state, purpose))
-        journal = Journal(journal_path(dataset))
+        journal = open_to_write(journal_path(dataset), dataset, reporter.message)
         stack.callback(journal.close)
         if not journal.wal:
             reporter.message("the journal lies on a network file system: slower, and as safe as that system is")

@@ -67,8 +67,8 @@ class Arrivals:
         return list(self._files)
 
     def waiting(self) -> int:
-        """How many files are still to be dealt with."""
-        return sum(not file.done for file in self._files.values())
+        """How many files are still to be dealt with; what came late for a picture that is done is not."""
+        return sum(not file.done and not self._files[self._group(path).path].done for path, file in self._files.items())
 
     def state(self, path: str) -> State | None:
         """Where a file stands; None if it is not known."""

@@ -146,7 +146,7 @@ class Watcher:
         if not batch:
             return more
         self.status.state = "sorting"
-        self.alarm.follow(session.prepared.judge, self.arrivals.paths if self.config.unsure == "keep" else list)
+        self.alarm.follow(session.prepared.judge, self.arrivals.paths if self._stay_unsure() else list)
         outcome = Batch(
             *(self.arrivals, batch, self.counts, self.alarm),
             clock=self.clock,
@@ -156,6 +156,10 @@ class Watcher:
         outcome.settle(self.dataset, changed)
         self._well()
         return more
+
+    def _stay_unsure(self) -> bool:
+        """Whether what no class is sure of lies there still and is looked at again."""
+        return self.config.unsure == "keep" or self.config.action == "tag"
 
     # -- the truth
 

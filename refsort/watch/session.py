@@ -8,22 +8,25 @@ from dataclasses import replace
 from functools import partial
 
 from refsort.config import Config
-from refsort.decide import make_judge
 from refsort.errors import JournalError, RefsortError
+from refsort.files.confirmed import confirmed_stamp
 from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
 from refsort.files.identity import look
 from refsort.files.journal import Journal
+from refsort.files.survey import HandMade
 from refsort.names import is_litter_folder, show
 from refsort.sorting import Reporter
+from refsort.sorting.class_words import may_know_words
 from refsort.sorting.embedding import Observer
+from refsort.sorting.models import model_store
 from refsort.sorting.one_pass import Pass
-from refsort.sorting.prepared import Prepared, prepare, rule
-from refsort.sorting.references import embed_references, list_references
+from refsort.sorting.prepared import Prepared, gather_references, judge_of, prepare
+from refsort.sorting.references import list_references
 from refsort.sorting.sorter import begin_run, end_run, journal_path, journal_to_write, new_run
 
 Listing = frozenset[tuple[str, int, int]]
-"""(name below the references' folder, size, mtime_ns) of each class and reference."""
+"""(name below the references' folder, size, mtime_ns) of each class and reference; corrections by their whole path."""
 
 
 class Session:
@@ -42,7 +45,9 @@ class Session:
         """When changed references have settled; None if nothing is changed."""
         self._journal_file = look(journal_path(dataset))
         self._stack = ExitStack()
-        self._used = self._changed = references_listing(dataset)
+        self._by_people = HandMade(dataset)
+        self._model = model_store(dataset).stamp()
+        self._used = self._changed = self._listing(config)
         self.prepared = self._prepare(config)
 
     def close(self) -> None:
@@ -75,7 +80,7 @@ class Session:
         """Go on with other settings. Raises RefsortError and keeps the old ones if that fails."""
         old, self._stack = self._stack, ExitStack()
         try:
-            listing = references_listing(self.dataset)
+            listing = self._listing(config)
             self.prepared = self._prepare(config)
         except BaseException:
             self._stack.close()
@@ -85,12 +90,15 @@ class Session:
         old.close()
 
     def refresh(self, now: float) -> bool:
-        """Look whether the references changed; True if others are in use now.
+        """Look whether the model or the references changed; True if others are in use now.
 
         Changed ones are taken once they have been still for `settle` seconds. Where they are of no use the old ones
         stay, and that is said once. Raises OSError if their folder can't be listed.
         """
-        listing = references_listing(self.dataset)
+        if (stamp := model_store(self.dataset).stamp()) != self._model:
+            self._model = stamp
+            return self._take_up_model()
+        listing = self._listing(self.config)
         if listing == self._used:
             self.look_again_at = None
             return False
@@ -108,17 +116,35 @@ class Session:
         self.reporter.message(f"the references changed: {pictures} pictures of {classes} classes are in use now")
         return True
 
+    def _take_up_model(self) -> bool:
+        """Another model was put into use: the references are embedded anew, and the judge learns anew."""
+        try:
+            self.reload(self.config)
+        except (RefsortError, OSError) as error:
+            self.reporter.message(f"another model was put into use, and the old one stays: {error}")
+            return False
+        self.reporter.message(f"in use now: {self.prepared.encoder.name}")
+        return True
+
     def _prepare(self, config: Config) -> Prepared:
         prepared = self._stack.enter_context(prepare(config, self.dataset, self.reporter))
         if self.observe is not None:
             prepared.embedder.observe = self.observe
         return prepared
 
+    def _listing(self, config: Config) -> Listing:
+        """All that references are made of. Raises OSError, JournalError."""
+        listing = references_listing(self.dataset)
+        if config.learn_from_corrections:
+            count, newest = confirmed_stamp(self.journal)
+            listing |= self._by_people.listing(self.journal) | {(f"confirmed {newest}", count, 0)}
+        return listing
+
     def _with_references(self) -> Prepared:
-        """The same encoder with what lies in the references' folder now."""
-        files = list_references(self.dataset)
-        found = embed_references(self.prepared.embedder, files, self.reporter)
-        judge = make_judge(self.config.mode, found.vectors, found.labels, found.classes, rule(self.config))
+        """The same encoder with what lies in the references' folder now, and what people have put right."""
+        files = list_references(self.dataset, words=may_know_words(self.config, self.dataset))
+        found = gather_references(self.config, self.dataset, self.prepared.embedder, files, self.reporter, self.journal)
+        judge = judge_of(self.config, self.dataset, self.prepared.encoder, found, files, self.reporter)
         return replace(self.prepared, references=found, judge=judge)
 
 
@@ -128,7 +154,7 @@ def hold_dataset(
 ) -> Iterator[Session]:
     """Hold a dataset and settle what an interruption left. Raises RefsortError before anything is touched."""
     dataset.check()
-    list_references(dataset)
+    list_references(dataset, words=may_know_words(config, dataset))
     with ExitStack() as stack:
         journal = stack.enter_context(journal_to_write(dataset, "watch", reporter))
         session = Session(config, dataset, journal, reporter, observe)

@@ -70,38 +70,47 @@ def unit(config: Config, settings_file: Path | None, flags: Mapping[str, Any]) -
     `flags`: settings that differ from those in the file, and so must stand in the command.
     """
     dataset = Dataset(config.dataset_path.resolve(), config.folders, config.state_dir and config.state_dir.resolve())
-    words = [sys.executable, "-m", "refsort", "watch"]
-    if settings_file is not None:
-        words += ["--config", str(settings_file.resolve())]
-    for key, value in flags.items():
-        words += [f"--{key.replace('_', '-')}", str(value)]
+    words = [sys.executable, "-m", "refsort", "watch", *flag_words(settings_file, flags)]
     folders = [dataset.root] if config.state_dir is None else [dataset.root, dataset.state.parent]
-    name = f"refsort-{''.join(c if c.isalnum() and c.isascii() else '-' for c in dataset.name)}.service"
+    name = unit_name(dataset)
     return TEMPLATE.format(
         place=f"/etc/systemd/system/{name}",
         name=name,
-        dataset=_plain(str(dataset.root)),
-        mounts=" ".join(_quoted(str(folder)) for folder in folders),
+        dataset=one_line(str(dataset.root)),
+        mounts=" ".join(quoted(str(folder)) for folder in folders),
         user=getpass.getuser(),
         capabilities=ROOTS_CAPABILITIES if getpass.getuser() == "root" else "",
-        program=_plain(str(PROGRAM)),
-        command=" ".join(_quoted(word).replace("$", "$$") for word in words),
-        writable=" ".join(_quoted(word) for word in [*map(str, folders), *(f"-{cache}" for cache in _caches())]),
+        program=one_line(str(PROGRAM)),
+        command=" ".join(quoted(word).replace("$", "$$") for word in words),
+        writable=" ".join(quoted(word) for word in [*map(str, folders), *(f"-{cache}" for cache in caches())]),
     )
 
 
-def _caches() -> list[Path]:
+def unit_name(dataset: Dataset) -> str:
+    """Of the daemon of a dataset."""
+    return f"refsort-{''.join(c if c.isalnum() and c.isascii() else '-' for c in dataset.name)}.service"
+
+
+def flag_words(settings_file: Path | None, flags: Mapping[str, Any]) -> list[str]:
+    """The words of a command that give it a settings file and further settings."""
+    words = [] if settings_file is None else ["--config", str(settings_file.resolve())]
+    for key, value in flags.items():
+        words += [f"--{key.replace('_', '-')}", str(value)]
+    return words
+
+
+def caches() -> list[Path]:
     """Folders for encoders that are downloaded or exported; they need not exist, which a dash tells systemd."""
     hub = os.environ.get("HF_HOME") or "~/.cache/huggingface"
     return [cache_root().resolve(), Path(hub).expanduser().resolve()]
 
 
-def _plain(text: str) -> str:
+def one_line(text: str) -> str:
     """For a line that is taken whole: only the percent sign has a meaning (systemd.unit(5), specifiers)."""
     return text.replace("%", "%%").replace("\n", " ")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """One word of a line of words (systemd.syntax(7), quoting)."""
     text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
     return f'"{text}"' if any(c in text for c in " \t'\\;") or '"' in text else text

@@ -208,7 +208,9 @@ def test_phrases_of_no_weight_change_nothing(phrased: Phrased) -> None:
 def test_a_phrase_counts_as_so_many_references(phrased: Phrased, weight: float) -> None:
     references, labels, arrivals, phrases = phrased
     means, counts = plain_means(references, labels), np.bincount(labels)[:, None]
-    anchors = means.mean(axis=0) + phrases - phrases.astype(np.float64).mean(axis=0)
+    offsets = phrases - phrases.astype(np.float64).mean(axis=0)
+    scale = np.linalg.norm(means - means.mean(axis=0)) / np.linalg.norm(offsets)
+    anchors = means.mean(axis=0) + scale * offsets
     drawn = anchors if weight == 1e12 else (counts * means + weight * anchors) / (counts + weight)
     found = Lda(references, labels, 3, phrases, weight).scores(arrivals)
     assert_alike(found, by_formula(references, labels, arrivals, drawn))

@@ -36,7 +36,7 @@ def comparison(
 
 def test_a_clear_gain_is_promoted() -> None:
     found = comparison(200, gained=20, moved=(100, 120))
-    assert objections(found, 0.05) == []
+    assert objections(found, 0.05, 200) == []
     assert (found.gained, found.lost) == (20, 0)
     assert found.least_gain > 0.05
 
@@ -44,7 +44,6 @@ def test_a_clear_gain_is_promoted() -> None:
 @pytest.mark.parametrize(
     ("found", "why"),
     [
-        (comparison(49, gained=20, moved=(10, 20)), "only 49 confirmed"),
         (comparison(200, moved=(100, 100)), "no better"),
         (comparison(200, gained=3, lost=3, moved=(100, 120)), "can't be ruled out"),
         (comparison(60, gained=1, moved=(30, 31)), "can't be ruled out"),
@@ -52,7 +51,13 @@ def test_a_clear_gain_is_promoted() -> None:
     ],
 )
 def test_what_is_not_promoted_and_why(found: Comparison, why: str) -> None:
-    assert any(why in words for words in objections(found, 0.05)), objections(found, 0.05)
+    assert any(why in words for words in objections(found, 0.05, 200)), objections(found, 0.05, 200)
+
+
+def test_with_few_pictures_that_people_have_spoken_of_nothing_is_promoted() -> None:
+    found = comparison(40, gained=10, moved=(10, 20))
+    assert objections(found, 0.05, 49) == ["only 49 corrected or confirmed pictures, 50 are needed"]
+    assert objections(found, 0.05, 50) == []
 
 
 def test_a_class_that_loses_stops_it_however_much_the_rest_gains() -> None:
@@ -62,14 +67,14 @@ def test_a_class_that_loses_stops_it_however_much_the_rest_gains() -> None:
     after[:2] = False
     moved = np.ones(320, dtype=bool)
     found = compare(answers(truth, before, moved), answers(truth, after, moved), CLASSES)
-    assert objections(found, 1.0) == ["class a loses 10.0 points (20 pictures)"]
+    assert objections(found, 1.0, 200) == ["class a loses 10.0 points (20 pictures)"]
 
 
 def test_more_wrong_moves_than_allowed_stop_it() -> None:
     found = comparison(400, gained=40, already_wrong=60, moved=(300, 400))
     assert found.after.wrong == pytest.approx(0.15)
-    assert any("more than max_wrong allows" in words for words in objections(found, 0.05))
-    assert objections(found, 0.2) == []
+    assert any("more than max_wrong allows" in words for words in objections(found, 0.05, 200))
+    assert objections(found, 0.2, 200) == []
 
 
 def test_mcnemar_is_the_sign_test() -> None:

@@ -20,6 +20,7 @@ from refsort.decide.trust.learned import LEARNED, Learned
 from refsort.decide.trust.logistic import fit_logistic, log_odds, sigmoid
 from refsort.decide.trust.temperature import fit_temperature, softmax, winner_log_odds
 from refsort.decide.trust.trials import Trials, try_out
+from refsort.decide.words import ClassWords, Prior
 
 FEWEST = 3
 """References that the middle class needs; with fewer nothing can be held out that resembles a real arrival."""
@@ -228,15 +229,19 @@ def _apart(known: Wide, strays: Wide) -> Wide:
     return np.asarray(np.clip(gap / spread, -1, 4)[:SPREAD])
 
 
-def fit_confidence(vectors: Floats, labels: Labels, classes: int, learned: Learned = LEARNED) -> Confidence | None:
+def fit_confidence(
+    vectors: Floats, labels: Labels, classes: int, learned: Learned = LEARNED, words: ClassWords | None = None
+) -> Confidence | None:
     """For references float32[n, d] with labels int[n]; None where they are too few to hold any out."""
     counts = distinct(vectors, labels, classes)
     if classes < 2 or np.median(counts) < FEWEST:
         return None
-    span = Span.of(vectors)
-    trials = try_out(span, vectors, labels, classes)
+    span = Span.of(vectors if words is None else np.concatenate([vectors, words.vectors]))
+    prior = None if words is None else Prior(span.coordinates(words.vectors), words.weight)
+    trials = try_out(span, vectors, labels, classes, prior)
     if trials is None:
         return None
     rows = span.coordinates(vectors)
-    rule = Discriminant(Moments.of(rows, labels, classes, span.dim))
+    moments = Moments.of(rows, labels, classes, span.dim)
+    rule = prior.discriminant(moments) if prior else Discriminant(moments)
     return Confidence(span, Witness(rule, rows, labels), Calibration(trials, float(counts.mean()), learned))

@@ -12,6 +12,7 @@ from refsort.decide.folds import folds, in_own_order
 from refsort.decide.lda import Discriminant
 from refsort.decide.moments import Moments, Span
 from refsort.decide.trust.evidence import Evidence, Witness
+from refsort.decide.words import Prior
 
 MOST = 4000
 """Trials of a kind: more don't make the calibration surer, and large sets would wait for it."""
@@ -33,7 +34,7 @@ class Trials:
         return np.asarray(self.known.winner == self.labels, dtype=np.float64)
 
 
-def try_out(span: Span, vectors: Floats, labels: Labels, classes: int) -> Trials | None:
+def try_out(span: Span, vectors: Floats, labels: Labels, classes: int, prior: Prior | None = None) -> Trials | None:
     """Trials of float32[n, d] with labels int[n], or None where there is too little to hold anything out."""
     rows = span.coordinates(vectors)
     whole = Moments.of(rows, labels, classes, span.dim)
@@ -43,14 +44,14 @@ def try_out(span: Span, vectors: Floats, labels: Labels, classes: int) -> Trials
     known = []
     for number in range(int(fold.max()) + 1):
         held = fold == number
-        found = _examine(whole, rows, labels, held, tried, everything)
+        found = _examine(whole, rows, labels, held, tried, everything, prior)
         if found is None:
             return None
         known.append((np.flatnonzero(held & tried), found))
     strays = []
     for group in range(min(classes, LEFT_OUT) if classes > 1 else 0):
         kept = everything[everything % LEFT_OUT != group]
-        found = _examine(whole, rows, labels, ~np.isin(labels, kept), tried, kept)
+        found = _examine(whole, rows, labels, ~np.isin(labels, kept), tried, kept, prior)
         if found is None:
             return None
         strays.append(found)
@@ -70,9 +71,12 @@ def _tried(vectors: Floats, labels: Labels, classes: int) -> Flags:
     return tried
 
 
-def _examine(whole: Moments, rows: Wide, labels: Labels, held: Flags, tried: Flags, present: Labels) -> Evidence | None:
+def _examine(
+    whole: Moments, rows: Wide, labels: Labels, held: Flags, tried: Flags, present: Labels, prior: Prior | None
+) -> Evidence | None:
     """Evidence on held references, those that are tried, by a rule made of the others; its classes are `present`."""
-    rule = Discriminant(whole.without(rows[held], labels[held]).of_classes(present))
+    moments = whole.without(rows[held], labels[held]).of_classes(present)
+    rule = prior.discriminant(moments, present) if prior else Discriminant(moments)
     if not rule.gaussian:
         return None
     others = np.where(held, -1, np.searchsorted(present, labels))  # of no class: never looked at, and not copied
