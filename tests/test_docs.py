@@ -56,7 +56,18 @@ def test_every_flag_in_the_readme_is_known(name: str) -> None:
         "--metrics",
         "--install",
         "--health",
-        *("--confirm", "--forget", "--aside", "--make", "--group", "--if-new", "--recipe", "--labels", "--png", "--csv"),
+        *(
+            "--confirm",
+            "--forget",
+            "--aside",
+            "--make",
+            "--group",
+            "--if-new",
+            "--recipe",
+            "--labels",
+            "--png",
+            "--csv",
+        ),
         *("--since", "--copy-to", "--phrases", "--thumbnails", "--several", "--move", "--like", "--not", "--method"),
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known

@@ -236,14 +236,19 @@ def test_a_held_dataset_is_left_alone_with_exit_code_3(dataset: Path) -> None:
         assert sort(dataset, "--dry-run").code == 0
 
 
-def test_a_damaged_journal_stops_the_run_and_loses_nothing(dataset: Path) -> None:
+def test_a_damaged_journal_is_kept_aside_and_loses_nothing(dataset: Path) -> None:
     (dataset / ".refsort").mkdir()
     (dataset / ".refsort" / "journal.db").write_bytes(b"rubbish" * 500)
     before = contents(dataset)
+    refused = refsort("undo", *on(dataset))
+    assert refused.code == 2
+    assert "damaged" in refused.err
     done = sort(dataset)
-    assert done.code == 2
-    assert "damaged" in done.err
+    assert done.code == 0
+    assert "the journal was damaged; it is kept in" in done.err
     assert contents(dataset) == before
+    assert [p.read_bytes() for p in dataset.glob(".refsort/journal-broken-*/journal.db")] == [b"rubbish" * 500]
+    assert refsort("undo", *on(dataset)).code == 0
 
 
 def test_auto_pins_the_encoder_and_says_which(dataset: Path) -> None:
@@ -280,7 +285,7 @@ def test_doctor_and_encoders_answer(dataset: Path) -> None:
     assert done.code == 0, done.out
     assert {"python", "dataset", "arrivals", "disk"} <= {f["what"] for f in done.json["findings"]}
     rows = refsort("encoders", "--json", env=offline).json["encoders"]
-    assert [row["name"] for row in rows] == ["builtin", "builtin-large", "clip-ViT-B-32"]
+    assert [row["name"] for row in rows] == ["builtin", "builtin-large", "builtin-words", "clip-ViT-B-32"]
     assert rows[0]["ready"]
     assert rows[0]["images_per_second"] > rows[1]["images_per_second"] > 0
     (dataset / "Clases" / "vacía").mkdir()

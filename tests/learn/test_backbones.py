@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from refsort.encoders import load  # noqa: E402
+from refsort.encoders.base import unit  # noqa: E402
 from refsort.encoders.samples import agreement, pictures  # noqa: E402
 from refsort.encoders.sentence_transformers import SentenceTransformerEncoder  # noqa: E402
 from refsort.errors import EncoderError  # noqa: E402
@@ -21,7 +22,7 @@ from tests.learn.small_models import tiny_vit  # noqa: E402
 def vectors(backbone: backbones.Backbone, some: list) -> np.ndarray:
     seen = torch.from_numpy(np.stack([backbone.preparation(rgb) for rgb in some]))
     with torch.inference_mode():
-        return backbone.features(seen).numpy()
+        return unit(backbone.features(seen).numpy())
 
 
 @pytest.mark.parametrize("name", ["builtin", "builtin-large"])
