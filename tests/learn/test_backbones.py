@@ -22,7 +22,7 @@ from tests.learn.small_models import tiny_vit  # noqa: E402
 def vectors(backbone: backbones.Backbone, some: list) -> np.ndarray:
     seen = torch.from_numpy(np.stack([backbone.preparation(rgb) for rgb in some]))
     with torch.inference_mode():
-        return unit(backbone.features(seen).numpy())
+        return backbone.features(seen).numpy()
 
 
 @pytest.mark.parametrize("name", ["builtin", "builtin-large"])
@@ -49,7 +49,7 @@ def test_a_clip_gives_the_encoders_vectors() -> None:
     folder = tiny_clip_folder()
     backbone, encoder = backbones.load(str(folder)), SentenceTransformerEncoder.load(str(folder))
     some = pictures()
-    found = vectors(backbone, some)
+    found = unit(vectors(backbone, some))
     assert agreement(found, encoder.embed_images(np.stack([encoder.prepare(p) for p in some]))) > 0.9999
     assert not backbone.added and all(name.endswith(("q_proj", "k_proj", "v_proj")) for name in backbone.lora)
     assert len(backbone.lora) == 9
