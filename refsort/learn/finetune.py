@@ -15,7 +15,7 @@ from typing import Any
 
 from refsort.config import Config
 from refsort.decide.evaluate import Answers, confusion
-from refsort.encoders import Encoder
+from refsort.encoders import Encoder, cores
 from refsort.files.dataset import Dataset
 from refsort.files.journal import now
 from refsort.files.lock import hold
@@ -91,7 +91,8 @@ def finetune(config: Config, options: Options, reporter: Reporter, *, if_new: in
             outcome.counts["holdout"] = len(material.holdout)
             before = on_trial(config, dataset, prepared.encoder, material, reporter) if material.holdout else None
         step_back()
-        _train(config, dataset, replace(options, base=outcome.base), material, before, outcome, reporter)
+        options = replace(options, base=outcome.base, threads=options.threads or max(1, cores() - 1))
+        _train(config, dataset, options, material, before, outcome, reporter)
         if promote and outcome.run and not outcome.objections:
             store.promote(outcome.run)
             outcome.promoted = True
@@ -173,14 +174,14 @@ def divide(
 def key_of(options: Options, material: Material) -> str:
     """Stands for what is trained on what: an interrupted training goes on only if neither has changed."""
     what = [
-        *(f"{key}={value}" for key, value in sorted(asdict(options).items())),
+        *(f"{key}={value}" for key, value in sorted(asdict(options).items()) if key != "threads"),
         *(sorted(f"{label.sha256.hex()} {label.weight} {label.class_name}" for label in material.train)),
     ]
     return hashlib.sha256("\n".join(what).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def step_back() -> None:
-    """A training steps back behind everything else, a daemon above all."""
+    """A training steps back behind everything else, a daemon above all; one core is left to it besides."""
     if hasattr(os, "nice"):
         with suppress(OSError):
             os.nice(NICE)
