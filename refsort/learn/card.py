@@ -20,8 +20,8 @@ def card(base: str, recipe: Recipe, options: Any, figures: dict[str, Any]) -> st
     shares = "\n".join(f"| {alpha} | {100 * share:.1f} % |" for alpha, share in figures["accuracy_left_out"].items())
     return f"""# An encoder fine-tuned by refsort
 
-{ABOUT.get(recipe.name, "")} It gives vectors of pictures for one dataset's classes; use it as
-`encoder: onnx:<this folder>/model.onnx`.
+{ABOUT.get(recipe.name, "")} It gives vectors of pictures for one dataset's classes: `encoder: models:<name of
+this folder>`. {"Half of each vector is the base's own, the other half was trained." if figures["joined"] else ""}
 
 - base: `{base}`
 - recipe: {recipe.name}, {recipe.epochs} epochs, seed {options.seed}, {figures["seconds"]:.0f} s
@@ -35,13 +35,14 @@ def card(base: str, recipe: Recipe, options: Any, figures: dict[str, Any]) -> st
 ## On examples that were left out
 
 Students were trained on folds of the examples, and each was asked about the fold it had not seen (`lda`, the other
-folds as references). The encoder is the mean of the students' weights.
+folds as references). The encoder is the mean of the students' weights. The share taken is the largest one within a
+standard error of the best.
 
 | share of what was learned | right |
 |---|---|
 {shares}
 
-The share was chosen by these numbers, so that of the best is a little too good. What counts is a test on pictures that
+These numbers chose the share, so they are a little too good. What counts is a test on pictures that
 had no part in the training; `metrics.json` holds it where there was one.
 
 ## Limits

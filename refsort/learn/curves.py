@@ -33,6 +33,7 @@ def draw(history: Sequence[dict[str, float]], path: Path) -> bool:
             epochs, values = _means(history, key)
             axes.plot(epochs, values, label=WORDS[key])
         axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend(frameon=False)
     left.set_ylabel("cross-entropy")
     right.set_ylabel("accuracy of the head")
