@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import sys
-import traceback
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from refsort.files.sidecars import tag_request
 from refsort.files.tagging import Tagger
 from refsort.files.undo import choose, undo
 from refsort.files.xmp import merge, new, subjects
-from tests.faults.worker import Killer
+from tests.faults.worker import Killer, counted
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, read
 
@@ -82,20 +81,7 @@ def work(root: Path, k: int, way: str, what: str) -> int:
 
 def in_a_process(root: Path, k: int, way: str, what: str) -> tuple[int, int]:
     """(how the process ended: 0 or minus the signal, number of steps)."""
-    answer = root.with_name(f"{root.name}.steps")
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            answer.write_text(str(work(root, k, way, what)))
-            code = 0
-        except BaseException:  # noqa: BLE001  (a forked process must never return into pytest)
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return code, int(answer.read_text()) if code == 0 else 0
+    return counted(root, lambda: work(root, k, way, what))
 
 
 def start(root: Path, template: Path) -> Dataset:

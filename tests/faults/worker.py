@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from refsort.files import claim
@@ -76,13 +77,18 @@ def work(root: Path, k: int, way: str, action: str) -> int:
 
 
 def in_a_process(root: Path, k: int, way: str, action: str) -> tuple[int, int]:
-    """(how the process ended: 0 or minus the signal, number of steps). Forked, so that nothing is imported again."""
+    """(how the process ended: 0 or minus the signal, number of steps)."""
+    return counted(root, lambda: work(root, k, way, action))
+
+
+def counted(root: Path, work: Callable[[], int]) -> tuple[int, int]:
+    """`work` in a forked process, so that nothing is imported again: how it ended, and what it gave if it was well."""
     answer = root.with_name(f"{root.name}.steps")
     pid = os.fork()
     if pid == 0:
         code = 1
         try:
-            answer.write_text(str(work(root, k, way, action)))
+            answer.write_text(str(work()))
             code = 0
         except BaseException:  # noqa: BLE001  (a forked process must never return into pytest)
             traceback.print_exc()
