@@ -197,6 +197,7 @@ def test_the_timer_is_printed(dataset: Path) -> None:
         assert words in done.out
 
 
+@pytest.mark.slow
 def test_without_a_hold_out_nothing_is_promoted(tmp_path: Path) -> None:
     dataset = make_discs(tmp_path / "Data" / "Discos", 4, 0)
     outcome = finetune(config_of(dataset), Options(recipe="head", epochs=1, threads=1), Reporters())
