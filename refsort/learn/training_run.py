@@ -236,10 +236,11 @@ def _put_together(work: Run, done: list[dict[str, Any]], history: list[dict[str,
     """The mean of the students, as far from the base as does well on pictures that were left out."""
     start = {name: t.detach().clone() for name, t in work.base.module.state_dict().items()}
     students = [{**start, **{name: t.to(work.device) for name, t in one["weights"].items()}} for one in done]
-    stacks = {name: torch.stack([one[name].float() for one in students]) for name in start}
-    mean = {name: stack.mean(dim=0).to(start[name].dtype) for name, stack in stacks.items()}
+    learned = set().union(*(one["weights"] for one in done))
+    stacks = {name: torch.stack([one[name].float() for one in students]) for name in learned}
+    # The others stay to the last bit: what both halves of a vector have in common is then computed once.
+    mean = {**start, **{name: stack.mean(dim=0).to(start[name].dtype) for name, stack in stacks.items()}}
     head = [sum(parts).numpy() / len(done) for parts in zip(*(one["head"] for one in done), strict=True)]
-    learned = any(one["weights"] for one in done)
     tried = {alpha: _left_out(work, start, students, mean, alpha) for alpha in (ALPHAS if learned else ALPHAS[:1])}
     alpha = farthest({a: share for a, (_, share) in tried.items()}, len(work.task.labels))
     accuracies = {str(a): share for a, (_, share) in tried.items()}

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -69,7 +70,13 @@ def test_the_builtin_network_learns_and_is_exported(tmp_path: Path) -> None:
     base = load_encoder("builtin")
     rgb = read_picture(made[0].path.read_bytes())
     assert np.array_equal(encoder.prepare(rgb), base.prepare(rgb))
-    assert encoder.dim == base.dim and trained.figures["examples"] == 9
+    assert trained.alpha > 0 and trained.figures["examples"] == 9
+    assert encoder.dim == 2 * base.dim, "the base's own vector stays beside the new one"
+    pixels = encoder.prepare(rgb)[None]
+    half = encoder.embed_images(pixels)[0, : base.dim] * np.sqrt(2)
+    assert np.allclose(half, base.embed_images(pixels)[0], atol=1e-4)
+    convolutions = sum(1 for node in onnx.load(trained.folder / "model.onnx").graph.node if node.op_type == "Conv")
+    assert convolutions < 60, "the stages that both have in common are computed once"
 
 
 def test_training_learns(tmp_path: Path) -> None:
