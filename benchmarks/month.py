@@ -209,7 +209,7 @@ def plot(runs: dict[str, list[Day]], path: Path) -> None:
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("week")
         axis.set_xticks(range(1, WEEKS + 1))
-        axis.set_ylim(bottom=0)
+        axis.set_ylim(0, max(5.0, 1.05 * axis.get_ylim()[1]))
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
     axes[0].legend(frameon=False, fontsize=9)

@@ -51,7 +51,7 @@ def require(method: Method) -> None:
     """Raise ConfigError if what a method needs is not installed."""
     missing = {"tsne": "sklearn", "umap": "umap"}.get(method)
     if missing and find_spec(missing) is None:
-        raise ConfigError(f"--method {method} needs the extra 'map': pip install 'refsort[map]', or use --method pca")
+        raise ConfigError(f"--method {method} needs more: 'python3 run.py install map' adds it, or use --method pca")
 
 
 def project(images: Floats, texts: Floats, method: Method, seed: int = 0) -> Projection:

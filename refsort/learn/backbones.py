@@ -20,7 +20,7 @@ GENTLE = 0.03
 LITE_LORA_STEPS = 3
 """Steps of the built-in network, counted from the end, whose 1 × 1 convolutions take the place of attention."""
 NEEDED = ("torch", "safetensors", "onnx")
-INSTALL = "pip install 'refsort[train]'"
+INSTALL = "'python3 run.py install train' adds them"
 
 
 class Backbone:
