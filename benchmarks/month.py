@@ -15,11 +15,13 @@ import io
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,8 @@ class Day:
     moved: int = 0
     wrong: int = 0
     aside: int = 0
+    right: int = 0
+    """Those whose best class was right, moved or not."""
 
 
 @dataclass
@@ -80,7 +84,15 @@ class Month:
                 continue
             day.moved += 1
             day.wrong += where.parent.name != self.truth[name]
+        day.right = sum(self.best(name) == self.truth[name] for name in names)
         return day
+
+    def best(self, name: str) -> str:
+        """The class that a picture was most like when it was sorted, from the journal."""
+        with closing(sqlite3.connect(f"file:{self.root}/.refsort/journal.db?mode=ro", uri=True)) as db:
+            query = "SELECT decision FROM moves WHERE source=? ORDER BY id LIMIT 1"
+            (decision,) = db.execute(query, (f"Images/{name}".encode(),)).fetchone()
+        return str(json.loads(decision)["class"])
 
     def evening(self, number: int) -> None:
         """The person looks, and puts part of it right."""
@@ -190,7 +202,7 @@ def live(month: Month, days: list[list[tuple[str, bytes]]], training: bool) -> t
 
 def weekly(days: list[Day]) -> list[Day]:
     weeks = [days[start : start + DAYS] for start in range(0, len(days), DAYS)]
-    return [Day(sum(d.moved for d in w), sum(d.wrong for d in w), sum(d.aside for d in w)) for w in weeks]
+    return [Day(*(sum(getattr(d, key) for d in w) for key in ("moved", "wrong", "aside", "right"))) for w in weeks]
 
 
 def plot(runs: dict[str, list[Day]], path: Path) -> None:
@@ -200,19 +212,22 @@ def plot(runs: dict[str, list[Day]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), constrained_layout=True)
+    figure, axes = pyplot.subplots(1, 3, figsize=(11, 3.4), constrained_layout=True)
     for (name, weeks), colour in zip(runs.items(), ("#2a6f97", "#c8553d", "#7f8c8d"), strict=False):
         xs = range(1, len(weeks) + 1)
-        axes[0].plot(xs, [100 * w.moved / (w.moved + w.aside) for w in weeks], "o-", label=name, color=colour)
-        axes[1].plot(xs, [w.wrong for w in weeks], "o-", label=name, color=colour)
-    for axis, title in zip(axes, ("moved, % of the arrivals", "pictures in a wrong folder"), strict=True):
+        came = [w.moved + w.aside for w in weeks]
+        axes[0].plot(xs, [100 * w.right / n for w, n in zip(weeks, came, strict=True)], "o-", label=name, color=colour)
+        axes[1].plot(xs, [100 * w.moved / n for w, n in zip(weeks, came, strict=True)], "o-", label=name, color=colour)
+        axes[2].plot(xs, [w.wrong for w in weeks], "o-", label=name, color=colour)
+    titles = ("best class right, % of the arrivals", "moved, % of the arrivals", "pictures in a wrong folder")
+    for axis, title in zip(axes, titles, strict=True):
         axis.set_title(title, fontsize=10)
         axis.set_xlabel("week")
         axis.set_xticks(range(1, WEEKS + 1))
         axis.set_ylim(0, max(5.0, 1.05 * axis.get_ylim()[1]))
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(alpha=0.25)
-    axes[0].legend(frameon=False, fontsize=9)
+    axes[0].legend(frameon=False, fontsize=9, loc="lower right")
     figure.savefig(path, dpi=110)
 
 
@@ -236,7 +251,7 @@ def main() -> None:
             runs[name] = weekly(found)
             for number, week in enumerate(runs[name], start=1):
                 total = week.moved + week.aside
-                print(f"   week {number}: {total} came, {week.moved} moved, {week.wrong} wrong, {week.aside} aside")
+                print(f"   week {number}: {total} came, {week.right} right, {week.moved} moved, {week.wrong} wrong")
             print(f"   lost or doubled: {month.lost()}", flush=True)
     if args.plot:
         plot(runs, args.plot)
