@@ -133,6 +133,6 @@ def test_another_seed_is_another_umap_and_the_same_one_the_same() -> None:
 
 def test_a_missing_library_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(projection, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"refsort\[map\].*--method pca"):
+    with pytest.raises(ConfigError, match=r"run.py install map.*--method pca"):
         project(np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32)[:0], "tsne")
     assert project(np.eye(8, dtype=np.float32), np.eye(8, dtype=np.float32)[:0], "pca").method == "pca"
