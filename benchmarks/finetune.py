@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from refsort.decide import Rule, fit, make_judge
 from refsort.encoders import Encoder, Rgb, load
 from refsort.images import read_picture
-from refsort.learn.training import Example, Options, honest_vectors, read_head, train
+from refsort.learn.training import Example, Options, read_head, train
+from refsort.sorting.models import read_stand_ins
 
 RULE = Rule(max_wrong=0.05)
 RESAMPLES = 2000
@@ -116,7 +117,7 @@ def tried(task: Problem, recipe: Any, base: str, seed: int, frozen: Flags) -> fl
         trained = train(examples, task.classes, Options(recipe, base, seed), Path(scratch), Silent())
         vectors = embed(load(f"onnx:{scratch}/model.onnx"), task.rgbs)
         weight, bias = read_head(Path(scratch))
-        honest = np.stack(list(honest_vectors(Path(scratch)).values()))
+        honest = np.stack(list(read_stand_ins(Path(scratch)).values()))
     own, held = vectors[task.train], vectors[task.holdout]
     if len(honest) < len(own):
         raise SystemExit("pictures of the set occur twice")

@@ -36,6 +36,7 @@ from PIL import Image
 from refsort.encoders.base import Floats, Rgb, cores, unit
 from refsort.encoders.efficientnet import INPUT, LITE0, LITE2, Variant, build_graph
 from refsort.encoders.legacy_torch import read_state_dict
+from refsort.encoders.pixels import toward_square
 from refsort.encoders.sessions import open_session
 from refsort.errors import EncoderError
 
@@ -122,7 +123,7 @@ class BuiltinEncoder:
 
     def prepare(self, rgb: Rgb) -> Floats:
         """uint8[H, W, 3] → float32[3, side, side]: the middle of the picture, resized by bicubic, -0.99 to 1."""
-        box = _middle(rgb.shape[1], rgb.shape[0])
+        box = toward_square(rgb.shape[1], rgb.shape[0], MOST_CUT)
         small = Image.fromarray(rgb).resize(
             (self.side, self.side), Image.Resampling.BICUBIC, box=box, reducing_gap=REDUCING_GAP
         )
@@ -181,20 +182,13 @@ def _joined(parts: list[Floats]) -> Floats:
     return unit(np.concatenate([w * unit(part) for w, part in zip(weights, parts, strict=True)], axis=1))
 
 
-def _middle(width: int, height: int) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what is kept: towards a square, but never cutting off more than MOST_CUT."""
-    w = min(width, max(height, (1 - MOST_CUT) * width))
-    h = min(height, max(width, (1 - MOST_CUT) * height))
-    return (width - w) / 2, (height - h) / 2, (width + w) / 2, (height + h) / 2
-
-
 def _session(network: Network, outputs: Sequence[str]) -> Any:
     """A network opened in ONNX Runtime. Raises EncoderError without sound weights."""
-    graph = build_graph(read_state_dict(_weights(network)), network.variant, outputs)
+    graph = build_graph(read_state_dict(read_weights(network)), network.variant, outputs)
     return open_session(graph)
 
 
-def _weights(network: Network) -> bytes:
+def read_weights(network: Network) -> bytes:
     """The bytes of the weight file. Raises EncoderError if it is missing or not the known one."""
     # The package is found but not imported: what it would run on import is of no use here.
     spec = importlib.util.find_spec(network.package.replace("-", "_"))

@@ -44,28 +44,37 @@ def rename(source: Path, target: Path) -> bool:
     if os.name == "nt":
         os.rename(source, target)  # noqa: PTH104  (MoveFile: fails where the target exists)
         return True
-    step = _exclusive_rename()
+    return in_one_step(_exclusive_rename(), source, target)
+
+
+def in_one_step(step: Callable[[bytes, bytes], int] | None, one: Path, other: Path) -> bool:
+    """Do a step from `rename_with`. False if the system or the file system can't; OSError for anything else."""
     if step is None:
         return False
-    if step(os.fsencode(source), os.fsencode(target)) == 0:
+    if step(os.fsencode(one), os.fsencode(other)) == 0:
         return True
     code = ctypes.get_errno()
     if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
         return False
-    raise OSError(code, os.strerror(code), str(source), None, str(target))
+    raise OSError(code, os.strerror(code), str(one), None, str(other))
 
 
 @functools.cache
 def _exclusive_rename() -> Callable[[bytes, bytes], int] | None:
+    return rename_with(linux=RENAME_NOREPLACE, macos=RENAME_EXCL)
+
+
+def rename_with(*, linux: int, macos: int) -> Callable[[bytes, bytes], int] | None:
+    """The system's rename with a flag; None where there is none of that kind."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         if sys.platform == "darwin":
             renamex = libc.renamex_np
             renamex.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint)
-            return lambda source, target: int(renamex(source, target, RENAME_EXCL))
+            return lambda one, other: int(renamex(one, other, macos))
         renameat2 = libc.renameat2
         renameat2.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)
-        return lambda source, target: int(renameat2(AT_FDCWD, source, AT_FDCWD, target, RENAME_NOREPLACE))
+        return lambda one, other: int(renameat2(AT_FDCWD, one, AT_FDCWD, other, linux))
     except (OSError, AttributeError):
         return None
 

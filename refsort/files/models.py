@@ -17,6 +17,7 @@ from typing import Any
 from filelock import FileLock
 
 from refsort.errors import ModelError
+from refsort.files.claim import sync_folder
 from refsort.names import show, unsafe_reason
 
 CURRENT = "current"
@@ -116,14 +117,14 @@ class ModelStore:
         assert (part / NETWORK).is_file() and (part / ABOUT).is_file()
         for path in part.rglob("*"):
             if path.is_file():
-                _sync(path)
-        _sync(part)
+                _sync_file(path)
+        sync_folder(part)
         day, number = datetime.now(UTC).date().isoformat(), 1
         while (self.folder / f"{day}-{number}").exists():
             number += 1
         run = f"{day}-{number}"
         part.rename(self.folder / run)
-        _sync(self.folder)
+        sync_folder(self.folder)
         return run
 
     def prune(self, keep: int) -> None:
@@ -178,7 +179,7 @@ class ModelStore:
             os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(self.folder / CURRENT)
-        _sync(self.folder)
+        sync_folder(self.folder)
         return promotion
 
 
@@ -187,10 +188,7 @@ def _age(run: str) -> tuple[str, int]:
     return (day, int(number)) if number.isdecimal() else (run, 0)
 
 
-def _sync(path: Path) -> None:
-    """What is named so has reached the disk. A system that can't flush folders flushes them by itself."""
-    if path.is_dir() and os.name == "nt":
-        return
+def _sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -96,12 +96,12 @@ def require_torch(name: str) -> None:
 
 
 def _builtin(name: str) -> Backbone:
-    from refsort.encoders.builtin import MOST_CUT, RECIPES, REDUCING_GAP, VECTOR_PARTS, _weights
+    from refsort.encoders.builtin import MOST_CUT, RECIPES, REDUCING_GAP, VECTOR_PARTS, read_weights
     from refsort.learn.backbones_lite import side_by_side
     from refsort.learn.backbones_vit import identity
 
     recipe = RECIPES[name]
-    networks = [(read_state_dict(_weights(network)), network.variant) for network in recipe.networks]
+    networks = [(read_state_dict(read_weights(network)), network.variant) for network in recipe.networks]
     steps, width = side_by_side(networks, (VECTOR_PARTS["features"], VECTOR_PARTS["stage7"]))
     preparation = Preparation(
         side=recipe.side,

@@ -201,15 +201,3 @@ def read_head(folder: Path) -> tuple[Floats, Floats]:
 
     found = load_file(folder / "head.safetensors")
     return found["weight"], found["bias"]
-
-
-def honest_vectors(folder: Path) -> dict[bytes, Floats]:
-    """SHA-256 → float32[d] of the examples, by networks that did not learn from them. numpy only. Raises OSError.
-
-    They stand for these pictures among the references: so cuts and probabilities hold for new pictures.
-    """
-    from safetensors.numpy import load_file
-
-    vectors = load_file(folder / f"{REFERENCES}.safetensors")["vectors"]
-    sums = json.loads((folder / f"{REFERENCES}.json").read_text("utf-8"))["sha256"]
-    return {bytes.fromhex(total): vector for total, vector in zip(sums, vectors, strict=True)}

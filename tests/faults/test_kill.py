@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from refsort.files.dataset import Dataset
-from refsort.files.journal import Journal
-from refsort.files.undo import choose, undo
-from tests.faults.worker import in_a_process, work
+from tests.faults.worker import in_a_process, take_all_back, work
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, contents, read
 
@@ -50,14 +48,7 @@ def settle_and_check(data: Dataset, roots: list[Path], action: str, where: str, 
         assert not [p for p in data.path("Images").rglob("*") if p.is_file()], where
     assert not [p for root in roots for p in root.rglob(".*") if "refsort-" in p.name], f"{where}: litter"
     assert data.path("Dataset/a/c.jpg").read_bytes() == b"already here", where
-    journal = Journal(data.state / "journal.db")
-    try:
-        assert journal.open_groups() == [], where
-        while journal.last_standing_run() is not None:
-            result = undo(data, journal, choose(journal, data, None, None, None), "all")
-            assert result.left == [], f"{where}: {result.left}"
-    finally:
-        journal.close()
+    take_all_back(data, where)
     assert read(data.path("Images")) == arrived, where
     assert {p.name for p in data.path("Dataset/a").iterdir()} == {"c.jpg"}, where
 

@@ -20,7 +20,7 @@ from refsort.files.sidecars import tag_request
 from refsort.files.tagging import Tagger
 from refsort.files.undo import choose, undo
 from refsort.files.xmp import merge, new, subjects
-from tests.faults.worker import Killer, counted
+from tests.faults.worker import Killer, counted, take_all_back
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, read
 
@@ -115,14 +115,7 @@ def test_killed_before_every_step_of_tagging(tmp_path: Path, way: str) -> None:
         code, _ = in_a_process(data.root, 0, way, "tag")
         assert code == 0, where
         assert read(data.path("Images")) == TAGGED, where
-        journal = Journal(data.state / "journal.db")
-        try:
-            assert journal.open_groups() == [], where
-            while journal.last_standing_run() is not None:
-                result = undo(data, journal, choose(journal, data, None, None, None), "all")
-                assert result.left == [], f"{where}: {result.left}"
-        finally:
-            journal.close()
+        take_all_back(data, where)
         assert read(data.path("Images")) == ARRIVED, where
         shutil.rmtree(data.root)
 

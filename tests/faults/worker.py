@@ -12,6 +12,7 @@ from refsort.files.dataset import Dataset
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
 from refsort.files.recovery import recover
+from refsort.files.undo import choose, undo
 from tests.files.helpers import requests_for
 
 STEPS = frozenset(
@@ -97,3 +98,15 @@ def counted(root: Path, work: Callable[[], int]) -> tuple[int, int]:
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     return code, int(answer.read_text()) if code == 0 else 0
+
+
+def take_all_back(data: Dataset, where: str) -> None:
+    """Undo run after run; nothing may be open before, and nothing be left behind."""
+    journal = Journal(data.state / "journal.db")
+    try:
+        assert journal.open_groups() == [], where
+        while journal.last_standing_run() is not None:
+            result = undo(data, journal, choose(journal, data, None, None, None), "all")
+            assert result.left == [], f"{where}: {result.left}"
+    finally:
+        journal.close()

@@ -23,7 +23,8 @@ from refsort.learn import backbones  # noqa: E402
 from refsort.learn.augment import Changes, Pictures, cut_mix, view  # noqa: E402
 from refsort.learn.averaging import Ema, between  # noqa: E402
 from refsort.learn.recipes import RECIPES, choose  # noqa: E402
-from refsort.learn.training import Example, Options, deal, honest_vectors, read_head, train  # noqa: E402
+from refsort.learn.training import Example, Options, deal, read_head, train  # noqa: E402
+from refsort.sorting.models import read_stand_ins  # noqa: E402
 from tests.encoders.tiny_clip import tiny_clip_folder  # noqa: E402
 from tests.learn.small_models import CLASSES, Quiet, examples, tiny_vit  # noqa: E402
 
@@ -53,7 +54,7 @@ def test_every_recipe_makes_a_whole_model_of_a_transformer(kind: str, recipe: st
     assert listener.steps == listener.total > 0
     encoder = load_encoder(f"onnx:{trained.folder}/model.onnx")
     head, bias = read_head(trained.folder)
-    honest = honest_vectors(trained.folder)
+    honest = read_stand_ins(trained.folder)
     assert head.shape == (3, encoder.dim) and bias.shape == (3,)
     assert len(honest) == len(made) and np.allclose([np.linalg.norm(v) for v in honest.values()], 1, atol=1e-5)
     assert trained.figures["export_cosine"] > 0.999
