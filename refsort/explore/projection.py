@@ -1,6 +1,6 @@
 """From vectors to a flat map: PCA, t-SNE or UMAP; phrases are placed among the pictures they fit.
 
-Pictures are laid out alone and phrases put into the finished map, so a phrase more or less never moves a picture.
+Pictures are laid out alone and phrases put into the finished map, so a phrase more or less moves nothing else.
 Every step depends on the vectors and the seed only: the same input gives the same map in every process of a machine.
 """
 
@@ -141,21 +141,18 @@ def _tsne(unit: Floats, start: Floats, perplexity: float, seed: int) -> Floats:
 
 
 def _place(flat: Floats, images: Floats, texts: Floats) -> Floats:
-    """Where phrases lie: at the median of the pictures nearest to each.
+    """Where phrases lie: at the median of the pictures that a search for each would find first.
 
-    Pictures and phrases of one space lie in two cones apart (the modality gap: Liang et al. 2022), so each side is
-    centred on its own before it is asked what is near. One phrase alone has no centre but itself and is not centred.
-    On true CLIP vectors (a thousand products of 85 kinds) 87 % of the captions then lie beside a picture of their kind
-    on a t-SNE map, where 89 % of the pictures do.
+    Pictures and phrases of one space lie in two cones apart (the modality gap: Liang et al. 2022); laid out together
+    they would make two heaps. The gap adds nearly the same to every cosine between the two, so the order of the
+    pictures stands. Phrases are not centred: their mean holds what they have in common, and of true CLIP vectors (a
+    thousand products of 85 kinds) two captions of one kind would find 12 % of their kind among their nearest pictures
+    instead of 79 %. So a phrase's place depends on nothing but itself and the pictures.
     """
     if not len(texts):
         return np.zeros((0, 2), np.float32)
-    own, others = texts, images
-    if len(texts) > 1:
-        own, others = texts - texts.mean(axis=0), images - images.mean(axis=0)
-    similar = own @ (others / np.maximum(np.linalg.norm(others, axis=1, keepdims=True), 1e-12)).T
     among = min(max(len(images) // 20, 1), AMONG)
-    nearest = np.argsort(-similar, axis=1, kind="stable")[:, :among]
+    nearest = np.argsort(-(texts @ images.T), axis=1, kind="stable")[:, :among]
     return np.asarray(np.median(flat[nearest], axis=1), dtype=np.float32)
 
 

@@ -3,8 +3,9 @@
 from pathlib import PurePosixPath
 
 from refsort.explore.duplicates import Duplicates, Looked
+from refsort.files.companions import group_of
 from refsort.files.dataset import Dataset
-from refsort.files.groups import Group, gather, split
+from refsort.files.groups import split
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
 from refsort.files.requests import Outcome, Request, member, words
@@ -54,7 +55,7 @@ def _move(dataset: Dataset, mover: Mover, run: int, chosen: list[Looked], report
 
 def _request(dataset: Dataset, other: Looked) -> Request:
     """The picture with its sidecars."""
-    group = _group_of(dataset, other.path)
+    group = group_of(dataset, other.path)
     known = (other.stat, other.sha256)
     place = dataset.names.duplicates
     members = [member(dataset, other.path, f"{place}/{other.path}", known)]
@@ -62,14 +63,3 @@ def _request(dataset: Dataset, other: Looked) -> Request:
     members += [member(dataset, path, f"{place}/{path}") for path in beside]
     stem = split(PurePosixPath(other.path).name)[0]
     return Request(tuple(members), "move", {"duplicate": True, "kind": other.kind}, stem=stem)
-
-
-def _group_of(dataset: Dataset, path: str) -> Group:
-    folder, _, name = path.rpartition("/")
-    listed = dataset.path(folder) if folder else dataset.root
-    stem = split(name)[0]
-    names = sorted(p.name for p in listed.iterdir() if p.name.startswith(stem) and p.is_file() and not p.is_symlink())
-    for group in gather(folder, names):
-        if group.main == name:
-            return group
-    return Group(folder, name)

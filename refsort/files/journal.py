@@ -24,7 +24,7 @@ BUSY_TIMEOUT_S = 30.0
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    kind TEXT NOT NULL,                 -- sort | resort | propose | tag | dedupe | undo
+    kind TEXT NOT NULL,                 -- sort | resort | propose | tag | dedupe | hand | undo
     started TEXT NOT NULL,              -- UTC, ISO-8601
     ended TEXT,
     action TEXT NOT NULL,
@@ -63,6 +63,8 @@ CREATE TABLE IF NOT EXISTS labels (     -- since version 2: pictures whose class
 """
 
 
+HAND = "hand"
+"""Kind of the runs in which a person filed pictures one by one; all other kinds are the program's own judgement."""
 ABOUT_TO_MAKE = -1
 """`target_ino` while an empty file that holds the target's name may or may not have been made yet."""
 

@@ -43,6 +43,26 @@ def hold(state: Path, purpose: str, *, name: str = "lock", doing: str = "sorted"
         lock.release()
 
 
+@contextmanager
+def moving(state: Path) -> Iterator[None]:
+    """Wait for, and hold, the right to move files of a dataset: for one batch, or to settle what was interrupted.
+
+    Whoever sorts holds the dataset for hours, and a person may file a picture by hand meanwhile. Under this lock no
+    intent of the journal is one that somebody is just carrying out.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "moves.lock")
+    try:
+        lock.acquire()
+    except (NotImplementedError, OSError):
+        yield  # No locks on this file system: see above.
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _who(owner_file: Path, state: Path, doing: str) -> str:
     try:
         owner = json.loads(owner_file.read_text(encoding="utf-8"))

@@ -27,6 +27,7 @@ from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, from_result, look
 from refsort.files.journal import Journal, Move, owned
 from refsort.files.leaving import leave, leaving_path
+from refsort.files.lock import moving
 from refsort.files.requests import Outcome, Request, words
 from refsort.files.taken import TakenNames
 from refsort.files.taking import Changed, publish, take
@@ -68,6 +69,12 @@ class Mover:
         Raises JournalError: at step 2 nothing was touched yet; at step 6 the next start settles what is open. Raises
         OSError where a step can neither be done nor taken back: the intents stay open, and the next start settles them.
         """
+        if not requests:
+            return []
+        with moving(self.dataset.state):
+            return self._file(run, requests)
+
+    def _file(self, run: int, requests: list[Request]) -> list[Outcome]:
         filings = [_Filing(request) for request in requests]
         for filing in filings:
             self._check_unchanged(filing)

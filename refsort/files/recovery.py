@@ -13,6 +13,7 @@ from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, look
 from refsort.files.journal import ABOUT_TO_MAKE, Journal, Move, owned
 from refsort.files.leaving import bring_back, leave, leaving_path
+from refsort.files.lock import moving
 from refsort.files.sidecars import TAG
 from refsort.files.tag_recovery import settle
 from refsort.files.taking import Changed, is_file, publish, take
@@ -34,17 +35,22 @@ class Recovered:
 
 
 def recover(dataset: Dataset, journal: Journal) -> Recovered:
-    """Settle every open intent. Call it under the dataset's lock, before anything else is moved."""
+    """Settle every open intent that nobody is carrying out, before anything else is moved."""
     result = Recovered()
-    for group in journal.open_groups():
-        if group[0].action == TAG:
-            _count(result, journal, [(move, *settle(dataset, move)) for move in group if move.state == "intent"])
-            continue
-        ends = [_Settling(dataset, journal, move) for move in group if move.state == "intent"]
-        forward = any(end.source_gone and end.target_ours for end in ends) or all(end.target_ours for end in ends)
-        forward = forward or any(move.state == "done" for move in group)
-        _count(result, journal, [(end.move, *end.settle(forward)) for end in ends])
+    with moving(dataset.state):
+        for group in journal.open_groups():
+            _settle_group(dataset, journal, group, result)
     return result
+
+
+def _settle_group(dataset: Dataset, journal: Journal, group: list[Move], result: Recovered) -> None:
+    if group[0].action == TAG:
+        _count(result, journal, [(move, *settle(dataset, move)) for move in group if move.state == "intent"])
+        return
+    ends = [_Settling(dataset, journal, move) for move in group if move.state == "intent"]
+    forward = any(end.source_gone and end.target_ours for end in ends) or all(end.target_ours for end in ends)
+    forward = forward or any(move.state == "done" for move in group)
+    _count(result, journal, [(end.move, *end.settle(forward)) for end in ends])
 
 
 def _count(result: Recovered, journal: Journal, outcomes: list[tuple[Move, str, str | None]]) -> None:

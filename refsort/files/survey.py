@@ -15,7 +15,7 @@ from functools import cached_property
 from refsort.files.dataset import Dataset
 from refsort.files.groups import SIDECAR_SUFFIXES, Group, split
 from refsort.files.identity import FileStat, look
-from refsort.files.journal import Journal
+from refsort.files.journal import HAND, Journal
 from refsort.names import from_bytes
 
 SURVEY_SHARE = 50
@@ -35,6 +35,8 @@ class Filed:
     mtime_ns: int
     inodes: tuple[int, int | None]
     """That of the source, and of the file that was made at the target if one was."""
+    by_hand: bool = False
+    """Whether a person asked for this very move."""
 
     def is_unchanged(self, found: FileStat | None) -> bool:
         """Whether the file at the target is the very one that was put there. False may also mean: not known."""
@@ -73,8 +75,9 @@ class Survey:
     """When refsort's history of this dataset begins, in seconds since 1970."""
 
     def by_hand(self) -> list[Placed]:
-        """What lies in a class folder and was not put there by refsort."""
-        return [placed for placed in self.placed if placed.class_name is not None and placed.filed is None]
+        """What lies in a class folder and was put there by a person, without refsort or by telling it to."""
+        found = (placed for placed in self.placed if placed.class_name is not None)
+        return [placed for placed in found if placed.filed is None or placed.filed.by_hand]
 
     def missing(self) -> dict[bytes, list[Filed]]:
         """By content: what refsort filed and what is no longer in its place."""
@@ -135,7 +138,7 @@ def standing_files(journal: Journal) -> dict[str, Filed]:
 
     found: dict[str, Filed] = {}
     for row in journal.rows(
-        "SELECT m.id, m.run, m.action, m.source, m.target, m.sha256, m.size, m.mtime_ns, m.ino, m.target_ino"
+        "SELECT m.id, m.run, m.action, m.source, m.target, m.sha256, m.size, m.mtime_ns, m.ino, m.target_ino, r.kind"
         " FROM moves m JOIN runs r ON r.id=m.run"
         " WHERE r.kind!='undo' AND m.main=m.id AND m.action!='tag' AND m.state IN ('done', 'intent') ORDER BY m.id"
     ):
@@ -147,6 +150,7 @@ def standing_files(journal: Journal) -> dict[str, Filed]:
         found[target] = Filed(
             *(row["id"], row["run"], row["action"], target, row["sha256"], row["size"], row["mtime_ns"]),
             inodes=(row["ino"], row["target_ino"]),
+            by_hand=row["kind"] == HAND,
         )
     return found
 

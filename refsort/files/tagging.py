@@ -27,6 +27,7 @@ from refsort.files.former import Former, read_small
 from refsort.files.identity import FileStat, from_result, look
 from refsort.files.journal import Journal, Move, owned
 from refsort.files.leaving import leaving_path
+from refsort.files.lock import moving
 from refsort.files.requests import Outcome, Request, words
 from refsort.files.sidecars import TAG, digest
 from refsort.files.taking import Changed, publish
@@ -72,6 +73,12 @@ class Tagger:
 
     def file(self, run: int, requests: list[Request]) -> list[Outcome]:
         """Carry out a batch; outcomes in the order of the requests. Raises JournalError as `Mover.file` does."""
+        if not requests:
+            return []
+        with moving(self.dataset.state):
+            return self._file(run, requests)
+
+    def _file(self, run: int, requests: list[Request]) -> list[Outcome]:
         writings = [_prepare(self.dataset, self.former, request) for request in requests]
         for writing in writings:
             self._keep_former(writing)

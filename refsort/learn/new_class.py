@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from refsort.errors import DatasetError, UnsafeName
+from refsort.files.companions import companions
 from refsort.files.copying import copy_to_part, part_path
 from refsort.files.dataset import Dataset
 from refsort.files.identity import hash_file, look
@@ -18,7 +19,6 @@ from refsort.files.requests import Request, member, words
 from refsort.files.survey import Placed
 from refsort.files.taking import publish
 from refsort.learn.proposing import Group, aside
-from refsort.learn.resorting import companions
 from refsort.names import check_class_name, check_distinct, is_litter_folder, numbered, show
 
 REFERENCES = 10
@@ -125,7 +125,8 @@ def move_group(dataset: Dataset, journal: Journal, group: Group, made: Made) -> 
 
 def _request(dataset: Dataset, journal: Journal, placed: Placed, group: Group, class_name: str) -> Request:
     folder = f"{dataset.names.sorted}/{class_name}"
-    paths = [placed.path, *companions(dataset, journal, placed)]
+    moved_by = placed.filed.id if placed.filed else None
+    paths = [placed.path, *companions(dataset, journal, placed.group, moved_by)]
     members = tuple(member(dataset, path, f"{folder}/{path.rpartition('/')[2]}") for path in paths)
     decision = {"class": class_name, "verdict": "named", "reason": f"{group.name} was named {class_name} by a person"}
     return Request(members, "move", decision, stem=placed.group.stem)

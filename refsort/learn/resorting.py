@@ -12,6 +12,7 @@ import numpy as np
 
 from refsort.config import Config
 from refsort.decide import Decision
+from refsort.files.companions import companions
 from refsort.files.confirmed import confirmed
 from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat
@@ -123,7 +124,7 @@ def _movable(dataset: Dataset, journal: Journal, prepared: Prepared, result: Res
     said = {word.sha256 for word in listen(dataset, journal, prepared.embedder, survey).words} | set(confirmed(journal))
     classes = set(prepared.references.classes)
     for placed in survey.placed:
-        if placed.filed is None:
+        if placed.filed is None or placed.filed.by_hand:
             result.hold("put there by a person")
         elif placed.filed.sha256 in said:
             result.hold("confirmed by a person")
@@ -165,7 +166,7 @@ def _plan_batch(
             result.changes.append(
                 Change(
                     *(placed.path, placed.group.folder, after, decision, embedded.stat, embedded.sha256),
-                    companions=companions(dataset, journal, placed),
+                    companions=companions(dataset, journal, placed.group, placed.filed.id if placed.filed else None),
                     stem=placed.group.stem,
                 )
             )
@@ -183,15 +184,6 @@ def _after(config: Config, dataset: Dataset, placed: Placed, decision: Decision,
         return f"{names.sorted}/{decision.class_name}"
     folder = names.unsure if decision.verdict == "unsure" else names.unknown
     return folder if aside and folder != placed.folder else None
-
-
-def companions(dataset: Dataset, journal: Journal, placed: Placed) -> tuple[str, ...]:
-    """What was sorted with the picture and lies there still, and what has come since and bears its name."""
-    number = placed.filed.id if placed.filed is not None else None
-    with_it = [] if number is None else journal.targets_with(number)
-    since = [path for path in placed.group.paths()[1:] if journal.main_at(path) in (None, number)]
-    here = [path for path in with_it if path.rpartition("/")[0] == placed.group.folder]
-    return tuple(p for p in dict.fromkeys([*here, *since]) if dataset.path(p).is_file())
 
 
 def carry_out(

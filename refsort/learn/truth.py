@@ -144,7 +144,12 @@ def _candidates(
     cuts: dict[int, float | None] = {}
     by_class: dict[str, list[Placed]] = defaultdict(list)
     for place in placed:
-        if place.filed is None or place.class_name not in classes or place.filed.sha256 in spoken_for:
+        if (
+            place.filed is None
+            or place.filed.by_hand
+            or place.class_name not in classes
+            or place.filed.sha256 in spoken_for
+        ):
             continue
         by_class[place.class_name].append(place)
     for name in sorted(by_class):

@@ -1,9 +1,9 @@
 """What people have said about sorted pictures, by moving them or by confirming them, and references made of that.
 
-A picture in a class folder that refsort did not put there was put there by a person: out of another class, out of
-Unsure/ or Unknown/, or from elsewhere. That is a word, unless it may have been no person's: a file that was there
-before refsort's history begins (a sorter of old, or a journal that was lost), one that was only renamed within its
-class, and one that an editor or a synchroniser seems to have made of a picture beside it.
+A picture in a class folder that refsort did not put there by its own judgement was put there by a person: out of
+another class, out of Unsure/ or Unknown/, or from elsewhere. That is a word, unless it may have been no person's: a
+file that was there before refsort's history begins (a sorter of old, or a journal that was lost), one that was only
+renamed within its class, and one that an editor or a synchroniser seems to have made of a picture beside it.
 """
 
 from collections import defaultdict
@@ -57,12 +57,16 @@ def listen(dataset: Dataset, journal: Journal, embedder: Embedder, survey: Surve
     survey = survey or take_survey(dataset, journal)
     said = confirmed(journal)
     by_hand = survey.by_hand()
-    filed = [p for p in survey.placed if p.filed is not None and p.filed.sha256 in said]
+    filed = [p for p in survey.placed if p.filed is not None and not _is_by_hand(p) and p.filed.sha256 in said]
     found = embedder.stream(placed.path for placed in [*by_hand, *filed])
     heard = _Hearing(dataset, survey, said)
     for placed, embedded in zip([*by_hand, *filed], found, strict=True):
         heard.take(placed, embedded)
     return heard.words()
+
+
+def _is_by_hand(placed: Placed) -> bool:
+    return placed.class_name is not None and placed.filed is not None and placed.filed.by_hand
 
 
 class _Hearing:
@@ -99,7 +103,7 @@ class _Hearing:
     def _says_nothing(self, placed: Placed, sha256: bytes, time: float) -> str | None:
         """Why it is no correction; empty if that goes without saying."""
         if placed.filed is not None:
-            return ""
+            return None if _is_by_hand(placed) else ""
         folder = f"{self.dataset.names.sorted}/{placed.class_name}/"
         for filed in self.missing.get(sha256, []):
             if filed.target.startswith(folder):

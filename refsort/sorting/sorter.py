@@ -113,14 +113,32 @@ def journal_to_write(dataset: Dataset, purpose: str, reporter: Reporter) -> Iter
         stack.callback(journal.close)
         if not journal.wal:
             reporter.message("the journal lies on a network file system: slower, and as safe as that system is")
-        settled = recover(dataset, journal)
-        if settled.total:
-            reporter.message(
-                f"an earlier run was interrupted: {settled.finished} moves finished, {settled.rolled_back} rolled back"
-            )
-        for path in settled.lost:
-            reporter.message(f"{path} was being moved then and is gone: somebody else moved or deleted it")
+        _settle(dataset, journal, reporter)
         yield journal
+
+
+@contextmanager
+def journal_to_share(dataset: Dataset, reporter: Reporter) -> Iterator[Journal]:
+    """The journal for a few moves of a person's, also while a daemon or a sort holds the dataset.
+
+    What an interruption left open is settled first. Raises JournalError.
+    """
+    journal = Journal(journal_path(dataset))
+    try:
+        _settle(dataset, journal, reporter)
+        yield journal
+    finally:
+        journal.close()
+
+
+def _settle(dataset: Dataset, journal: Journal, reporter: Reporter) -> None:
+    settled = recover(dataset, journal)
+    if settled.total:
+        reporter.message(
+            f"an earlier run was interrupted: {settled.finished} moves finished, {settled.rolled_back} rolled back"
+        )
+    for path in settled.lost:
+        reporter.message(f"{path} was being moved then and is gone: somebody else moved or deleted it")
 
 
 def new_run(config: Config, prepared: Prepared, *, dry_run: bool = False) -> Run:

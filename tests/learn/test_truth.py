@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from refsort.files.by_hand import Wish, begin, file_by_hand
 from refsort.files.confirmed import confirm, confirmed, confirmed_stamp, forget
 from refsort.files.dataset import Dataset
 from refsort.files.identity import hash_file
 from refsort.files.journal import SCHEMA_VERSION, Journal
 from refsort.files.survey import HandMade, take_survey
+from refsort.files.undo import choose, undo
 from refsort.sorting import Sorter
 from refsort.sorting.sorter import journal_path
 from tests.files.helpers import dataset_of, move_all
@@ -266,3 +268,14 @@ def test_what_people_put_is_seen_at_the_next_look_and_folders_are_listed_again_o
     (tmp_path / "Dataset/b/x.jpg").write_text("longer")
     # The journal is closed: another survey would fail. A change of the file itself shows all the same.
     assert {size for _, size, _ in watch.listing(journal)} == {6}
+
+
+def test_what_a_person_files_in_the_program_is_corrected_until_it_is_taken_back(dataset: Dataset) -> None:
+    path = relative(dataset, any_in(dataset, "Dataset/rojo"))
+    journal = Journal(journal_path(dataset))
+    (found,) = file_by_hand(dataset, journal, begin(journal), [Wish(path, "verde")])
+    assert found.target is not None
+    assert sources(truth_of(dataset))[found.target] == ("verde", "corrected")
+    undo(dataset, journal, choose(journal, dataset, None, None, found.target), "test")
+    journal.close()
+    assert sources(truth_of(dataset)).get(path, ("", "trusted"))[1] == "trusted"
