@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -177,3 +178,40 @@ def test_killed_at_any_time_every_picture_is_there_once(tmp_path: Path) -> None:
     journal.close()
     lying = [c for folder in ("Unsure", "Dataset/a") for c in read(data.path(folder)).values()]
     assert Counter(lying) == Counter(names.values())  # type: ignore[arg-type]
+
+
+STOPPED = """
+import os, signal, sys
+from refsort.files.moving import Mover
+take = Mover._take_names
+def stopped(self, filing):
+    print("in the middle", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    take(self, filing)
+Mover._take_names = stopped
+"""
+
+
+def test_nobody_settles_what_somebody_is_just_doing(tmp_path: Path) -> None:
+    """One process stands still between its intent and its move; another one that settles waits for it."""
+    data = dataset_of(tmp_path / "D", {"Unsure": {"1.jpg": b"1"}})
+    Journal(data.state / "journal.db").close()
+    command = [sys.executable, "-c", STOPPED + WORKER, str(data.root), "a", "1"]
+    mover = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert mover.stdout is not None
+    assert mover.stdout.readline() == "in the middle\n"
+    settled: list[int] = []
+
+    def settle() -> None:
+        journal = Journal(data.state / "journal.db")
+        settled.append(recover(data, journal).total)
+        journal.close()
+
+    other = threading.Thread(target=settle)
+    other.start()
+    other.join(0.5)
+    mover.send_signal(signal.SIGCONT)
+    assert mover.wait(60) == 0
+    other.join(60)
+    assert settled == [0]
+    assert read(data.path("Dataset")) == {"a": {"1.jpg": b"1"}}
