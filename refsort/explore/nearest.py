@@ -31,8 +31,9 @@ GRAPH_FROM = 300_000
 CONNECTIVITY, EXPANSION_ADD, DTYPE = 32, 128, "i8"
 """Of the graph. 8-bit rows: built twice as fast as with half precision; the loss is made good by exact ranking. Half as
 many links find phrases' neighbours too seldom: far from all pictures, a query needs more ways to get about."""
-EXPANSIONS = (64, 128, 256, 384, 512, 768, 1024)
-"""How widely the graph is searched: the first that reaches the recall aimed at."""
+EXPANSIONS = (64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072)
+"""How widely the graph is searched: the first that reaches the recall aimed at, for pictures and for words on its own.
+Phrases lie far from all pictures and take about six times the width."""
 AIM, LEAST_RECALL = 0.99, 0.95
 OVERSAMPLE = 20
 """Candidates asked of the graph for each one that is wanted."""
@@ -52,15 +53,16 @@ class GraphInfo:
     expansion: int
     recall: float
     """Share of the exact ten nearest that it finds, over rows of the index as queries."""
+    words_expansion: int
     words_recall: float | None
     """The same for phrases or captions as queries, which lie far from all pictures; None if there was none to try."""
     queries: int
     seconds: float
     """Building, measuring left out."""
 
-    @property
-    def good(self) -> bool:
-        return min(self.recall, self.recall if self.words_recall is None else self.words_recall) >= LEAST_RECALL
+    def good(self, *, words: bool) -> bool:
+        """Whether it may answer such queries."""
+        return (self.recall if not words or self.words_recall is None else self.words_recall) >= LEAST_RECALL
 
 
 def installed() -> bool:
@@ -121,10 +123,13 @@ class Graph:
         self._index.view(str(path))
         if len(self._index) < info.rows or self._index.ndim != dim:
             raise ValueError("the graph is not of these rows")
-        self._index.expansion_search = info.expansion
 
-    def nearest(self, rows: Floats, query: Floats, count: int) -> tuple[Ints, Floats]:
-        """As `exact`: candidates of the graph and all rows that are not in it, ranked exactly."""
+    def nearest(self, rows: Floats, query: Floats, count: int, *, words: bool = False) -> tuple[Ints, Floats]:
+        """As `exact`: candidates of the graph and all rows that are not in it, ranked exactly.
+
+        `words`: the query is, or has in it, a phrase. One thread at a time.
+        """
+        self._index.expansion_search = self.info.words_expansion if words else self.info.expansion
         found = self._index.search(query, max(OVERSAMPLE * count, count), threads=1).keys
         keys = np.asarray(found, dtype=np.int64)
         keys = np.sort(keys[keys < len(rows)])
@@ -155,9 +160,9 @@ def graph_info(store: Store, space: Space) -> GraphInfo | None:
 
 
 def open_graph(store: Store, space: Space) -> Graph | None:
-    """The graph of these rows, if there is one, it can be read and is good enough."""
+    """The graph of these rows, if there is one, it can be read and is good enough for one kind of query."""
     info = graph_info(store, space)
-    if info is None or not info.good or not installed():
+    if info is None or not (info.good(words=False) or info.good(words=True)) or not installed():
         return None
     try:
         return Graph(store.graph(space), store.dim, info)
@@ -215,24 +220,25 @@ def _mean_of(rows: Floats) -> Floats:
 
 
 def measured(path: Path, rows: Floats, seconds: float, words: Floats | None) -> GraphInfo:
-    """Search ever more widely until the recall aimed at is reached, with rows themselves and phrases as queries."""
+    """Search ever more widely until the recall aimed at is reached, with rows and with phrases as queries."""
     chosen = np.random.default_rng(0).choice(len(rows), min(SAMPLED, len(rows)), replace=False)
     queries = np.asarray(rows[np.sort(chosen)])
     # A row is its own nearest: that one is no achievement and isn't counted.
-    truth = exact_many(rows, queries, RECALL_AT + 1)[:, 1:]
-    words_truth = None if words is None else exact_many(rows, words, RECALL_AT)
-    info = GraphInfo(len(rows), EXPANSIONS[0], 0.0, None, len(queries), seconds)
+    expansion, recall = _wide_enough(path, rows, queries, exact_many(rows, queries, RECALL_AT + 1)[:, 1:])
+    if words is None:
+        return GraphInfo(len(rows), expansion, recall, expansion, None, len(queries), seconds)
+    found = _wide_enough(path, rows, words, exact_many(rows, words, RECALL_AT))
+    return GraphInfo(len(rows), expansion, recall, *found, len(queries), seconds)
+
+
+def _wide_enough(path: Path, rows: Floats, queries: Floats, truth: Ints) -> tuple[int, float]:
+    """The width, and the recall at it."""
+    expansion, recall = EXPANSIONS[0], 0.0
     for expansion in EXPANSIONS:
-        graph = Graph(path, rows.shape[1], GraphInfo(len(rows), expansion, 0.0, None, 0, 0.0))
-        recall = _recall(graph, rows, queries, truth)
-        of_words = None if words is None or words_truth is None else _recall(graph, rows, words, words_truth)
+        graph = Graph(path, rows.shape[1], GraphInfo(len(rows), expansion, 0.0, expansion, None, 0, 0.0))
+        found = [graph.nearest(rows, query, RECALL_AT + 1)[0] for query in queries]
         graph.close()
-        info = GraphInfo(len(rows), expansion, round(recall, 4), of_words, len(queries), seconds)
-        if min(recall, recall if of_words is None else of_words) >= AIM:
+        recall = round(float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)])), 4)
+        if recall >= AIM:
             break
-    return info
-
-
-def _recall(graph: Graph, rows: Floats, queries: Floats, truth: Ints) -> float:
-    found = [graph.nearest(rows, query, RECALL_AT + 1)[0] for query in queries]
-    return float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)]))
+    return expansion, recall

@@ -57,7 +57,10 @@ class Ranking:
         exactly: bool,
     ) -> None:
         self.opened, self.spaces, self.allowed, self.exactly = opened, spaces, allowed, exactly
+        self.words = any(part.kind == "phrase" for part in parts)
         self.graph_used: Graph | None = None
+        self.recall: float | None = None
+        """Of the graph that was used, for such queries; None if none was."""
         self.query = {space: combine(parts, opened.sample(space)) for space in spaces}
         if "pictures" not in self.query:
             self.query["pictures"] = combine(parts, opened.sample("pictures"))
@@ -89,10 +92,14 @@ class Ranking:
     def _nearest(self, space: Space, count: int) -> tuple[NDArray[np.int64], Floats]:
         rows, allowed = self.opened.rows[space], self.allowed.get(space)
         graph = self.opened.graphs[space]
-        if graph is None or self.exactly or allowed is not None or count > WIDE * len(rows):
+        # Among captions a phrase is one of many like it; only among pictures it is a stranger.
+        words = self.words and space == "pictures"
+        usable = graph is not None and graph.info.good(words=words) and not self.exactly and allowed is None
+        if graph is None or not usable or count > WIDE * len(rows):
             return exact(rows, self.query[space], count, allowed)
         self.graph_used = graph
-        return graph.nearest(rows, self.query[space], count)
+        self.recall = graph.info.words_recall if words and graph.info.words_recall is not None else graph.info.recall
+        return graph.nearest(rows, self.query[space], count, words=words)
 
     def _contents(self, space: Space, row: int) -> list[tuple[bytes, str]]:
         """The pictures that a row stands for; none if the last of its files is gone."""

@@ -129,7 +129,7 @@ class Search:
         return Found(
             hits,
             "exact" if graph is None else "graph",
-            None if graph is None else graph.info.recall,
+            ranking.recall,
             len(self.opened.rows["pictures"]),
             time.perf_counter() - begun,
         )

@@ -45,8 +45,12 @@ def _how(result: Brought) -> str:
     recall = f"recall@10 {100 * graph.recall:.1f} % on {graph.queries} of these pictures"
     if graph.words_recall is not None:
         recall += f", {100 * graph.words_recall:.1f} % on phrases"
-    if not graph.good:
+    pictures, words = graph.good(words=False), graph.good(words=True)
+    if not pictures and not words:
         return f"exact, because the graph of neighbours is not true enough ({recall})"
+    if not pictures or not words:
+        of = "pictures" if pictures else "phrases"
+        return f"by a graph of neighbours for {of} only, exact otherwise ({recall}); built in {graph.seconds:.0f} s"
     return f"by a graph of neighbours, {recall}; ranked exactly; built in {graph.seconds:.0f} s"
 
 

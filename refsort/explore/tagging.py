@@ -6,14 +6,17 @@ decided by the references. Nothing is ever taken out of a sidecar but by undo.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from refsort.config import Config
-from refsort.decide import Decision
+from refsort.decide import CalibratedJudge, Decision
+from refsort.encoders import Floats
 from refsort.errors import ConfigError, DatasetError
+from refsort.explore.halves import half_vectors
 from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
 from refsort.files.journal import Journal
@@ -105,6 +108,14 @@ def which_folder(dataset: Dataset, name: str | None) -> str:
         return path.as_posix()
 
 
+class Looked(NamedTuple):
+    """A picture as it was found, and vectors of its halves float32[4 or 0, d]."""
+
+    group: Group
+    embedded: Embedded
+    halves: Floats
+
+
 class Tagging:
     """Tags the pictures of one folder."""
 
@@ -118,12 +129,17 @@ class Tagging:
         journal: Journal | None,
         several: float | None = None,
     ) -> None:
-        """Without a journal it is a dry run. `several`: all classes of at least that probability, not the best alone.
+        """Without a journal it is a dry run. `several`: all classes of at least that probability, not the best alone,
+        in the picture or in one of its halves.
 
-        Raises ConfigError for a `several` out of range.
+        Raises ConfigError for a `several` out of range, and where decisions come without probabilities.
         """
         if several is not None and not LEAST_SHARE <= several < 1:
             raise ConfigError(f"--several takes a probability from {LEAST_SHARE:g} to below 1 (it is {several:g})")
+        if several is not None and not isinstance(prepared.judge, CalibratedJudge):
+            raise ConfigError(
+                "--several needs probabilities, and these references give none: mode lda with a few more per class does"
+            )
         self.config = config
         self.dataset = dataset
         self.prepared = prepared
@@ -142,10 +158,10 @@ class Tagging:
             settings = self.config.model_dump(mode="json") | {"encoder": encoder.name, "folder": folder}
             self.result.run = self.journal.begin_run("tag", "tag", settings | {"several": self.several})
         try:
-            found: list[tuple[Group, Embedded]] = []
+            found: list[Looked] = []
             streamed = self.prepared.embedder.stream(group.path for group in groups)
             for group, embedded in zip(groups, streamed, strict=True):
-                found.append((group, embedded))
+                found.append(Looked(group, embedded, self._halves(embedded)))
                 self.reporter.step()
                 if len(found) >= DECIDE_BATCH:
                     self._deal_with(found)
@@ -164,28 +180,37 @@ class Tagging:
             if self.dataset.names.references not in inner:
                 yield group
 
-    def _deal_with(self, found: list[tuple[Group, Embedded]]) -> None:
-        vectors = [embedded.vector for _, embedded in found if embedded.vector is not None]
-        decisions = iter(self.prepared.judge.decide(np.stack(vectors))[0] if vectors else ())
-        for group, embedded in found:
-            if embedded.vector is not None:
-                self._decided(group, embedded, next(decisions))
-            elif embedded.state != "foreign":
-                self._tell(Tags(group.path, UNREAD.get(embedded.state, "skipped"), reason=embedded.reason))
+    def _halves(self, picture: Embedded) -> Floats:
+        """float32[4, d], or float32[0, d] where halves are not looked at."""
+        if self.several is None or picture.vector is None:
+            return np.zeros((0, self.prepared.encoder.dim), np.float32)
+        return half_vectors(self.prepared.embedder, picture)
 
-    def _decided(self, group: Group, embedded: Embedded, decision: Decision) -> None:
-        classes = list(dict.fromkeys([*self._by_folder(group), *self._by_decision(decision)]))
+    def _deal_with(self, found: list[Looked]) -> None:
+        """Halves are decided among themselves: they never change what is thought of a whole picture."""
+        decisions = self._decide([one.embedded.vector for one in found if one.embedded.vector is not None])
+        of_halves = self._decide([vector for one in found for vector in one.halves])
+        for one in found:
+            if one.embedded.vector is not None:
+                self._decided(one, next(decisions), list(islice(of_halves, len(one.halves))))
+            elif one.embedded.state != "foreign":
+                state = UNREAD.get(one.embedded.state, "skipped")
+                self._tell(Tags(one.group.path, state, reason=one.embedded.reason))
+
+    def _decide(self, vectors: list[Floats]) -> Iterator[Decision]:
+        return iter(self.prepared.judge.decide(np.stack(vectors))[0] if vectors else ())
+
+    def _decided(self, one: Looked, decision: Decision, of_halves: list[Decision]) -> None:
+        classes = list(dict.fromkeys([*self._by_folder(one.group), *self._by_decision(decision, of_halves)]))
         if not self.several:
             classes = classes[:1]
         if not classes:
             state: State = "unknown" if decision.verdict == "unknown" else "unsure"
-            self._tell(Tags(group.path, state, reason=decision.reason))
+            self._tell(Tags(one.group.path, state, reason=decision.reason))
             return
-        assert embedded.stat is not None
-        said = decision.as_dict()
-        self.pending.append(
-            tag_request(group, embedded.stat, embedded.sha256, [keyword(name) for name in classes], said)
-        )
+        assert one.embedded.stat is not None
+        words, said = [keyword(name) for name in classes], decision.as_dict()
+        self.pending.append(tag_request(one.group, one.embedded.stat, one.embedded.sha256, words, said))
         if len(self.pending) >= FILE_BATCH:
             self._file()
 
@@ -195,17 +220,19 @@ class Tagging:
         name = inner.partition("/")[0]
         return [name] if top == self.dataset.names.sorted and name in self.prepared.references.classes else []
 
-    def _by_decision(self, decision: Decision) -> list[str]:
-        """Classes good enough, best first. A probability is that of the class, strays considered."""
+    def _by_decision(self, decision: Decision, of_halves: list[Decision]) -> list[str]:
+        """Classes good enough, best first; those of the picture before those that only a half of it shows."""
         classes = [decision.class_name] if decision.verdict == "sure" else []
-        if self.several is None or decision.verdict == "unknown":
-            return classes
-        if decision.probability is None:
-            raise ConfigError(
-                "--several needs probabilities, and these references give none: mode lda with a few more per class does"
-            )
+        in_halves = [likely for half in of_halves for likely in self._likely(half)]
+        in_halves.sort(key=lambda likely: -likely[1])
+        return classes + [name for name, _ in [*self._likely(decision), *in_halves]]
+
+    def _likely(self, decision: Decision) -> list[tuple[str, float]]:
+        """Classes of at least the probability that was asked for, strays considered, best first."""
+        if self.several is None or decision.probability is None or decision.verdict == "unknown":
+            return []
         known = decision.probability / max(decision.rivals[0][1], 1e-9)
-        return classes + [name for name, share in decision.rivals if share * known >= self.several]
+        return [(name, share * known) for name, share in decision.rivals if share * known >= self.several]
 
     def _file(self) -> None:
         pending, self.pending = self.pending, []
