@@ -28,6 +28,7 @@ COMMANDS = (
     "dedupe",
     "watch",
     "status",
+    "app",
     "encoders",
     "demo",
     "doctor",

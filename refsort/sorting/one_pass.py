@@ -191,7 +191,7 @@ class Pass:
         for (item, _), outcome in zip(pending, outcomes, strict=True):
             if outcome.status == "changed":
                 self.changed.append(item.path)
-            self._tell(_filed(item, outcome))
+            self._tell(filed(item, outcome))
 
     def _tell(self, item: Item) -> None:
         self.run.count(item)
@@ -201,7 +201,7 @@ class Pass:
         self.reporter.item(item)
 
 
-def _filed(item: Item, outcome: Outcome) -> Item:
+def filed(item: Item, outcome: Outcome) -> Item:
     """The item as it turned out."""
     if outcome.status == "done":
         reason = "; ".join(part for part in (item.reason, *outcome.notes) if part)

@@ -1,0 +1,7 @@
+"""learning."""
+
+from fastapi import APIRouter
+
+from refsort.app.routes.common import API
+
+router = APIRouter(prefix=f"{API}/learning")

@@ -1,0 +1,7 @@
+"""mapping."""
+
+from fastapi import APIRouter
+
+from refsort.app.routes.common import API
+
+router = APIRouter(prefix=f"{API}/mapping")

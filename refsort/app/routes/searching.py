@@ -1,0 +1,7 @@
+"""searching."""
+
+from fastapi import APIRouter
+
+from refsort.app.routes.common import API
+
+router = APIRouter(prefix=f"{API}/searching")

@@ -1,0 +1,5 @@
+// Not drawn yet.
+
+export function draw(place) {
+  place.textContent = "";
+}
