@@ -12,8 +12,8 @@ from refsort.explore.map import Map, Point
 from refsort.files.dataset import Dataset
 from refsort.images import read_picture
 from refsort.names import show
-from refsort.report.evaluation_plots import FONTS
 from refsort.report.explore_map import METHODS
+from refsort.report.glyphs import drawable, families
 from refsort.report.palette import GREY_LIGHT, Mark, marks
 
 DPI = 140
@@ -39,10 +39,9 @@ def write_map_png(
     """Draw the map; returns the path, or None where matplotlib is not installed. Raises OSError."""
     if find_spec("matplotlib") is None:
         return None
-    from matplotlib import font_manager, rc_context
+    from matplotlib import rc_context
 
-    installed = set(font_manager.get_font_names())
-    style: Any = {"font.family": [name for name in FONTS if name in installed], "text.parse_math": False}
+    style: Any = {"font.family": families(), "text.parse_math": False}
     with rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font does not have
         figure = _draw(found, dataset, max_pixels, pictures=pictures, labels=labels)
@@ -171,5 +170,5 @@ def _legend(figure: Any, found: Map, group_marks: dict[str, Mark]) -> None:
 
 
 def _short(text: str) -> str:
-    shown = show(text)
+    shown = show(drawable(text))
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"

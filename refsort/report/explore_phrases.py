@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from refsort.errors import BadPicture
 from refsort.images import read_picture
 from refsort.names import show
-from refsort.report.evaluation_plots import BLUE, DPI, FONTS, GREY
+from refsort.report.evaluation_plots import BLUE, DPI, GREY
+from refsort.report.glyphs import drawable, families
 
 Values = NDArray[Any]
 BAR = 24
@@ -50,10 +51,7 @@ def phrases_text(paths: Sequence[str], labels: Sequence[str], shares: Values, co
 
 def matplotlib_style() -> dict[str, Any]:
     """Settings under which names in any script are drawn where a font for it is installed."""
-    from matplotlib import font_manager
-
-    installed = set(font_manager.get_font_names())
-    return {"font.family": [f for f in FONTS if f in installed], "font.size": 11, "text.parse_math": False}
+    return {"font.family": families(), "font.size": 11, "text.parse_math": False}
 
 
 def draw_phrases(pictures: Sequence[Path], labels: Sequence[str], shares: Values, path: Path, max_pixels: int) -> bool:
@@ -71,7 +69,7 @@ def draw_phrases(pictures: Sequence[Path], labels: Sequence[str], shares: Values
         for i, axes in enumerate(figure.subplots(count, 2, squeeze=False, width_ratios=[1, 1.6])):
             _picture(axes[0], pictures[i], max_pixels)
             order = np.argsort(-shares[i], kind="stable")[:bars]
-            _bars(axes[1], [short(labels[j]) for j in order], [float(shares[i, j]) for j in order])
+            _bars(axes[1], [short(drawable(labels[j])) for j in order], [float(shares[i, j]) for j in order])
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png")
     return True
@@ -79,7 +77,7 @@ def draw_phrases(pictures: Sequence[Path], labels: Sequence[str], shares: Values
 
 def _picture(axes: Any, path: Path, max_pixels: int) -> None:
     axes.axis("off")
-    axes.set_title(short(path.name, 30), fontsize=10)
+    axes.set_title(short(drawable(path.name), 30), fontsize=10)
     try:
         axes.imshow(read_picture(path.expanduser().read_bytes(), side=SIDE, max_pixels=max_pixels))
     except (OSError, BadPicture):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from refsort.names import show
 from refsort.report.evaluation_plots import DPI
 from refsort.report.explore_phrases import matplotlib_style, short
+from refsort.report.glyphs import drawable
 from refsort.report.thumbnails import thumbnail
 
 THUMBNAIL = 96
@@ -153,8 +154,10 @@ def draw_grid(grid: Grid, path: Path, max_pixels: int) -> bool:
         figure = Figure(figsize=(3.2 + 0.82 * len(columns), 1.9 + 0.62 * rows), dpi=DPI, layout="constrained")
         axes = figure.subplots()
         axes.imshow(strength, cmap=colours, vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(columns)), [short(grid.labels[j], 24) for j in columns], rotation=35, ha="left")
-        axes.set_yticks(range(rows), [short(name.rpartition("/")[2], 18) for name in grid.paths[:rows]])
+        axes.set_xticks(
+            range(len(columns)), [short(drawable(grid.labels[j]), 24) for j in columns], rotation=35, ha="left"
+        )
+        axes.set_yticks(range(rows), [short(drawable(name.rpartition("/")[2]), 18) for name in grid.paths[:rows]])
         axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
         axes.tick_params(axis="y", pad=50)
         axes.spines[:].set_visible(False)

@@ -2,7 +2,6 @@
 
 import importlib.util
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,10 +19,3 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     make_discs(data_dir / "Discos", references=6, arrivals=4)
     with served(data_dir, "Discos", "--encoder", "builtin") as found:
         yield found
-
-
-@pytest.fixture
-def root(page: Served, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dataset of the page."""
-    (found,) = [p for p in tmp_path_factory.getbasetemp().glob("app*/Discos") if p.is_dir()]
-    return found

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Served:
     """A running page."""
 
-    def __init__(self, process: subprocess.Popen[str], address: str, dataset: str) -> None:
-        self.process, self.dataset = process, dataset
+    def __init__(self, process: subprocess.Popen[str], address: str, root: Path) -> None:
+        self.process, self.root, self.dataset = process, root, root.name
         self.address = address.partition("?")[0].rstrip("/")
         self.whole = address
         """With the token, if there is one."""
@@ -81,7 +81,7 @@ def served(data_dir: Path, dataset: str, *flags: str, env: dict[str, str] | None
             break
     else:
         raise AssertionError("".join(told))
-    page = Served(process, found.group(), dataset)
+    page = Served(process, found.group(), data_dir / dataset)
     threading.Thread(target=lambda: page.told.extend(process.stderr or ()), daemon=True).start()
     try:
         for _ in range(200):

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from refsort.files.xmp import new, subjects
 from tests.e2e.helpers import Done, on, refsort
 from tests.e2e.watching import disc, lies, make_dataset, until, watched
+from tests.encoders.tiny_clip import draw_shape, tiny_clip_folder
 from tests.trees import read
 
 COLOURS = {"Día": (200, 40, 30), "ñu 🐃": (30, 60, 200)}
@@ -166,6 +168,55 @@ def test_several_classes_need_probabilities(data: Path) -> None:
     assert none.code == 2
     assert "mode lda" in none.err
     assert keywords(data) == {"00.xmp": ["mine"]}
+
+
+PAIRS = [("ring", "red"), ("cross", "blue"), ("circle", "green"), ("bar", "yellow")]
+
+
+def beside(left: Image.Image, right: Image.Image) -> Image.Image:
+    both = Image.new("RGB", (left.width + right.width, left.height))
+    both.paste(left, (0, 0))
+    both.paste(right, (left.width, 0))
+    return both
+
+
+@pytest.fixture
+def two_things(tmp_path: Path) -> tuple[Path, dict[str, set[str]]]:
+    """Four classes of six references; arrivals that show one, two side by side, or none; and which ones they show."""
+    rng = np.random.default_rng(3)
+    root, truth = tmp_path / "Dos", {}
+    (root / "Images").mkdir(parents=True)
+    for shape, colour in PAIRS:
+        (root / "Clases" / f"{colour} {shape}").mkdir(parents=True)
+        for number in range(6):
+            draw_shape(rng, shape, colour).save(root / "Clases" / f"{colour} {shape}" / f"{number}.png")
+        for number in range(5):
+            draw_shape(rng, shape, colour).save(root / "Images" / f"one {shape} {number}.png")
+            truth[f"one {shape} {number}.png"] = {f"{colour} {shape}"}
+    for number, (left, right) in enumerate([*combinations(PAIRS, 2), *combinations(PAIRS[::-1], 2)]):
+        beside(draw_shape(rng, *left), draw_shape(rng, *right)).save(root / "Images" / f"two {number}.png")
+        truth[f"two {number}.png"] = {f"{colour} {shape}" for shape, colour in (left, right)}
+    for number, shape in enumerate(["ring", "cross"] * 2):
+        draw_shape(rng, shape, "purple").save(root / "Images" / f"none {number}.png")
+        truth[f"none {number}.png"] = set()
+    return root, truth
+
+
+def test_several_finds_two_things_side_by_side(two_things: tuple[Path, dict[str, set[str]]]) -> None:
+    """Both keywords where both are likely, none that is wrong; a picture that is like no class may get none."""
+    root, truth = two_things
+    before = read(root)
+    done = refsort("tag", "--several", "0.3", "--json", *on(root), "--encoder", tiny_clip_folder())
+    assert done.code == 0, done.err
+    written = {name.removesuffix(".xmp"): words for name, words in keywords(root).items()}
+    assert all(len(words) == len(set(words)) and set(words) <= truth[name] for name, words in written.items())
+    assert sum(set(written.get(name, [])) == shown for name, shown in truth.items() if len(shown) == 2) >= 5
+    assert sum(set(written.get(name, [])) == shown for name, shown in truth.items() if len(shown) == 1) >= 18
+    assert {p["path"]: p["keywords"] for p in done.json["pictures"] if p["state"] == "tagged"} == {
+        f"Images/{name}": words for name, words in written.items()
+    }
+    assert refsort("undo", *on(root)).code == 0
+    assert read(root) == before
 
 
 def test_the_daemon_tags_what_arrives_and_leaves_it_there(tmp_path: Path) -> None:

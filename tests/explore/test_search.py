@@ -1,5 +1,6 @@
 """Words, pictures, both together, without something: the small CLIP finds what was asked for."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from refsort.explore.query import Part
 from refsort.explore.ranking import combine
 from refsort.explore.search import Search
 from refsort.files.dataset import Dataset
-from tests.encoders.tiny_clip import CLASSES, caption
+from tests.encoders.tiny_clip import CLASSES, captions
 from tests.explore.helpers import dated, searching, shapes
 
 EACH = 10
@@ -33,17 +34,21 @@ def classes(search: Search, *parts: object, top: int = EACH, **more: object) -> 
 
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_words_find_their_pictures(folder: Path, language: str) -> None:
+    """Recall@10: of the ten pictures of each class, how many are among the ten that its phrase finds first.
+
+    The mean over twenty classes, each said in the three ways of the language. Two hundred pictures, drawn with another
+    seed than those that the network has learned from; chance is 5 %.
+    """
+    recalls = []
     with searching(folder) as search:
-        right = [
-            np.mean(
-                [
-                    name == f"{colour} {shape}"
-                    for name in classes(search, search.phrase(caption(shape, colour, language)))
-                ]
-            )
-            for shape, colour in CLASSES
-        ]
-    assert np.mean(right) >= 0.95, "recall@10 of ten pictures a class"
+        for shape, colour in CLASSES:
+            for words in captions(shape, colour)[language == "es" :: 2]:
+                found = classes(search, search.phrase(words), top=10)
+                recalls.append(found.count(f"{colour} {shape}") / EACH)
+    logging.info(
+        "recall@10 %s: mean %.3f, least %.1f of %d phrases", language, np.mean(recalls), min(recalls), len(recalls)
+    )
+    assert len(recalls) == 60 and np.mean(recalls) >= 0.95
 
 
 def test_a_picture_finds_its_like_and_itself_only_if_asked(folder: Path) -> None:

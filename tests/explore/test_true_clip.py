@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from refsort.explore.index import caption_content
+from refsort.explore.projection import principal_axes, project
 from refsort.explore.query import Part
 from refsort.explore.retrieval import retrieval
 from refsort.explore.search import Search
@@ -70,3 +71,48 @@ def test_its_own_caption_finds_a_picture_first(tmp_path: Path) -> None:
         for match in ("captions", "both"):
             hit = search.find([Part(texts[i])], top=1, match=match, near=None).hits[0]
             assert (hit.path, hit.caption) == (f"{i // each}.jpg", captions[i])
+
+
+@pytest.fixture(scope="module")
+def products() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit vectors of a thousand products and of their names, and each one's kind."""
+    if not (SHARED / "features" / "fashion_clip.npz").is_file():
+        pytest.skip("the CLIP vectors are not here")
+    data = np.load(SHARED / "features" / "fashion_clip.npz")
+    images, texts = (data[side].astype(np.float32) for side in ("image", "text"))
+    images, texts = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (images, texts))
+    return images, texts, data["label"]
+
+
+def nearest_other(points: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """float[n]: how far each point's nearest of the others is, itself not counted."""
+    apart = np.linalg.norm(points[:, None] - others, axis=2)
+    if points is others:
+        np.fill_diagonal(apart, np.inf)
+    return np.asarray(apart.min(axis=1))
+
+
+def test_phrases_are_no_heap_of_their_own_on_the_map(products: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Laid out together, the first axis would part every caption from every picture (the modality gap)."""
+    images, texts, _ = products
+    both = np.concatenate([images, texts])
+    first = (both - both.mean(axis=0)) @ principal_axes(both - both.mean(axis=0), 1)[0][0]
+    lower, upper = sorted((first[: len(images)], first[len(images) :]), key=np.mean)
+    assert lower.max() < upper.min(), "these vectors do have the gap"
+    made = project(images, texts, "pca")
+    assert np.abs(made.points.mean(axis=0) - made.texts.mean(axis=0)).max() < 0.1
+    assert made.texts.std(axis=0) == pytest.approx(made.points.std(axis=0), rel=0.2)
+    assert np.median(nearest_other(made.texts, made.points)) < 2 * np.median(nearest_other(made.points, made.points))
+
+
+def test_phrases_of_one_kind_lie_where_that_kind_lies(products: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Each frequent kind's captions are put on the map alone; so they may share nearly all of what they mean."""
+    images, texts, kinds = products
+    frequent = [kind for kind, number in zip(*np.unique(kinds, return_counts=True), strict=True) if number >= 20]
+    right = []
+    for kind in frequent:
+        made = project(images, texts[kinds == kind][:5], "pca")
+        centres = np.array([np.median(made.points[kinds == other], axis=0) for other in frequent])
+        away = np.linalg.norm(centres - np.median(made.texts, axis=0), axis=1)
+        right.append(frequent[int(away.argmin())] == kind)
+    assert len(frequent) >= 10 and np.mean(right) >= 0.8

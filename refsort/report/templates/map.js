@@ -193,7 +193,8 @@ function picture(i) { // The small one at once, the file itself if the pointer r
   whole.onerror = () => { if (!hasTile(i)) frame.textContent = "no preview"; };
   later = setTimeout(() => { whole.src = link(i); }, 120);
 }
-function open(i) { if (i >= 0 && !isText(i)) window.open(link(i), "_blank", "noopener"); }
+// Not called "open": a function of that name here would take the place of window.open.
+function visit(i) { if (i >= 0 && !isText(i)) window.open(link(i), "_blank", "noopener"); }
 
 // ---- moving about
 function zoomAt(x, y, factor) {
@@ -225,7 +226,7 @@ canvas.addEventListener("pointermove", (event) => {
 canvas.addEventListener("pointerup", (event) => {
   fingers.delete(event.pointerId); if (moved > 4) return;
   const touch = event.pointerType !== "mouse", found = nearest(...at(event), touch ? 22 : 12);
-  if (touch) choose(found, true); else open(found);
+  if (touch) choose(found, true); else visit(found);
 });
 canvas.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
 canvas.addEventListener("pointerleave", () => { if (!card.classList.contains("pinned")) choose(-1); });
@@ -238,7 +239,7 @@ function step(by) { // To the next point of those that count, in the order of na
 }
 canvas.addEventListener("keydown", (event) => {
   const keys = { ArrowLeft: () => pan(60, 0), ArrowRight: () => pan(-60, 0), ArrowUp: () => pan(0, 60), ArrowDown: () => pan(0, -60), "+": () => zoomAt(width / 2, height / 2, 1.4), "=": () => zoomAt(width / 2, height / 2, 1.4),
-    "-": () => zoomAt(width / 2, height / 2, 1 / 1.4), 0: () => fit(), n: () => step(1), p: () => step(-1), Enter: () => open(chosen), Escape: () => choose(-1) };
+    "-": () => zoomAt(width / 2, height / 2, 1 / 1.4), 0: () => fit(), n: () => step(1), p: () => step(-1), Enter: () => visit(chosen), Escape: () => choose(-1) };
   if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
   event.preventDefault(); keys[event.key]();
 });
