@@ -17,7 +17,10 @@ from refsort.errors import ConfigError
 from refsort.names import fold, unsafe_reason
 
 PREFIX = "REFSORT_"
-OTHER_VARIABLES = frozenset({"REFSORT_CONFIG", "REFSORT_SHARED", "REFSORT_DEBUG", "REFSORT_PROGRAM", "REFSORT_CACHE"})
+OTHER_VARIABLES = frozenset(
+    {"REFSORT_CONFIG", "REFSORT_SHARED", "REFSORT_DEBUG", "REFSORT_PROGRAM", "REFSORT_CACHE"}
+    | {"REFSORT_APP_PASSWORD", "REFSORT_APP_PASSWORD_FILE"}
+)
 """Variables of ours that are no settings."""
 
 

@@ -9,9 +9,11 @@ An ASGI layer around everything, Gradio included. What it doesn't know it refuse
 - who has not logged in sees the login page and nothing else.
 """
 
+import asyncio
 import ipaddress
 import json
 import re
+import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +31,8 @@ BODY = 1_000_000
 """Bytes of a request that carries no file."""
 UPLOAD = 200_000_000
 """Bytes of one that does: several photographs."""
+MEMORY, CHUNK = 1_000_000, 256_000
+"""Of a body: bytes held in memory before the rest goes to a file without a name, and bytes handed on at once."""
 UPLOADS = re.compile(r"^/(\w\w/gradio_api/upload|refsort/api/[^/]+/(references/add|searching/picture))$")
 LANGUAGE = r"/\w\w"
 KNOWN = re.compile(
@@ -124,7 +128,8 @@ class Guard:
         bound = self.upload if UPLOADS.match(path) else BODY
         if int(headers.get("content-length", "0") or "0") > bound:
             raise Refused(413, f"larger than {bound:,} bytes")
-        receive = _bounded(receive, bound)
+        if method == "POST":
+            receive = await _whole(_bounded(receive, bound))
         if path.endswith("/gradio_api/queue/join"):
             receive = await _without_urls(receive)
         return receive
@@ -190,6 +195,36 @@ def _bounded(receive: Receive, bound: int) -> Receive:
         return message
 
     return receiving
+
+
+async def _whole(receive: Receive) -> Receive:
+    """A body taken in before anybody sees it: one that is broken off or too large leaves nothing behind.
+
+    Raises Refused.
+    """
+    spool = tempfile.SpooledTemporaryFile(MEMORY)  # noqa: SIM115  (outlives this function, and goes when it is closed)
+    try:
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "broken off")
+            await asyncio.to_thread(spool.write, message.get("body", b""))
+            more = message.get("more_body", False)
+    except BaseException:
+        spool.close()
+        raise
+    spool.seek(0)
+
+    async def again() -> Message:
+        if spool.closed:
+            return await receive()
+        chunk = await asyncio.to_thread(spool.read, CHUNK)
+        if len(chunk) < CHUNK:
+            spool.close()
+        return {"type": "http.request", "body": chunk, "more_body": len(chunk) == CHUNK}
+
+    return again
 
 
 async def _without_urls(receive: Receive) -> Receive:

@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parents[2]
 class Served:
     """A running page."""
 
-    def __init__(self, process: subprocess.Popen[str], address: str, root: Path) -> None:
-        self.process, self.root, self.dataset = process, root, root.name
+    def __init__(self, process: subprocess.Popen[str], address: str, root: Path, scratch: Path) -> None:
+        self.process, self.root, self.dataset, self.scratch = process, root, root.name, scratch
         self.address = address.partition("?")[0].rstrip("/")
         self.whole = address
         """With the token, if there is one."""
@@ -71,7 +71,9 @@ def served(data_dir: Path, dataset: str, *flags: str, env: dict[str, str] | None
     """Start `refsort app` on a dataset; ended as Ctrl-C ends it."""
     command = [sys.executable, "-m", "refsort", "app", "--data-dir", str(data_dir), "--dataset", dataset, "--port", "0"]
     whole = {k: v for k, v in os.environ.items() if not k.startswith("REFSORT_") or k == "REFSORT_CACHE"}
-    whole |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **(env or {})}
+    scratch = data_dir / "scratch"
+    scratch.mkdir(exist_ok=True)
+    whole |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "TMPDIR": str(scratch), **(env or {})}
     process = subprocess.Popen([*command, *flags], stderr=subprocess.PIPE, text=True, env=whole, cwd=data_dir)
     assert process.stderr is not None
     told = []
@@ -81,7 +83,7 @@ def served(data_dir: Path, dataset: str, *flags: str, env: dict[str, str] | None
             break
     else:
         raise AssertionError("".join(told))
-    page = Served(process, found.group(), data_dir / dataset)
+    page = Served(process, found.group(), data_dir / dataset, scratch)
     threading.Thread(target=lambda: page.told.extend(process.stderr or ()), daemon=True).start()
     try:
         for _ in range(200):

@@ -1,18 +1,24 @@
 """Pictures as the page shows them, the jobs, and what the dataset is just now."""
 
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from refsort.app.routes.common import API, asked, room_of
 from refsort.app.thumbnails import SIDES
-from refsort.errors import DatasetError
+from refsort.errors import BadPicture, DatasetError
 from refsort.files.journal import now
 from refsort.sorting.sorter import journal_path
 from refsort.watch.status import ill, read_status
 
 router = APIRouter(prefix=API)
+NONE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" fill="none" stroke="#8a94a5" stroke-width="2">'
+    '<rect x="8" y="11" width="24" height="18" rx="2"/><path d="M8 29 32 11"/></svg>'
+)
+"""Shown for what is no readable picture."""
 FOR_EVER = "private, max-age=31536000, immutable"
 """Of an address that names the version of the picture too."""
 
@@ -22,7 +28,13 @@ def thumbnail(request: Request, name: str, side: int = SIDES[0], v: str = "") ->
     """A JPEG of at most `side` pixels, made by us; the file itself is never sent."""
     room = room_of(request, name)
     side = side if side in SIDES else SIDES[0]
-    tag, data = room.thumbnails.get(room.path(asked(request)), side)
+    try:
+        tag, data = room.thumbnails.get(room.path(asked(request)), side)
+    except BadPicture as error:
+        reason = quote(str(error))
+        return Response(
+            NONE, media_type="image/svg+xml", headers={"x-refsort-reason": reason, "cache-control": "no-store"}
+        )
     headers = {"etag": f'"{tag}"', "cache-control": FOR_EVER if v else "private, no-cache"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
