@@ -25,7 +25,7 @@ COPY pyproject.toml README.md LICENSE NOTICE run.py ./
 COPY refsort refsort
 RUN --mount=type=cache,target=/root/.cache/pip \
     pip wheel --no-deps --wheel-dir /tmp/dist . \
-    && pip install -c constraints.txt "$(echo /tmp/dist/refsort-*.whl)[$EXTRAS]" \
+    && pip install -c constraints.txt "$(echo /tmp/dist/refsort-*.whl)${EXTRAS:+[$EXTRAS]}" \
     && python -c 'import run; print("\n".join(run.WORDS))' > /tmp/words.txt \
     && pip install --no-deps -r /tmp/words.txt \
     && pip uninstall --yes pip

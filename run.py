@@ -6,6 +6,7 @@
     python3 run.py soak --minutes M   kill refsort at random times and count losses (--kills N, --seed S, --jobs J)
     python3 run.py install clip       add torch and sentence-transformers, for clip-ViT-B-32
     python3 run.py install train      the same, and what fine-tuning needs; also: words, map, search
+    python3 run.py app                the web page, in your browser; the first time it installs what that needs
     python3 run.py COMMAND [...]      any refsort command: sort, undo, history, encoders, doctor, ...
 
 The environment is the folder .venv beside this file; deleting it is safe. It is only touched when the lists of
@@ -38,6 +39,7 @@ LEVELS: dict[str, tuple[list[str], str]] = {
     "train": (["-e", ".[train]"], "torch and what fine-tuning needs, 2 GB and more on disk; some minutes"),
     "words": (["--no-deps", *WORDS], "phrases without CLIP, 100 MB on disk"),
     "map": (["-e", ".[map]"], "what t-SNE and UMAP need, 400 MB on disk"),
+    "app": (["-e", ".[app]"], "what the web page needs, 350 MB on disk; half a minute on a fast line"),
     "search": (["-e", ".[search]"], "the graph of neighbours for 300,000 pictures and more"),
     "test": (
         ["-e", ".", "-r", "requirements.txt", "-r", "requirements-dev.txt"],
@@ -60,7 +62,7 @@ def main(arguments: list[str]) -> int:
         if level not in LEVELS:
             return fail(f"there is no {level!r} to install; known: {', '.join(LEVELS)}")
         return prepare("core") or prepare(level) if level == "words" else prepare(level)
-    if code := prepare("test" if command in ("test", "soak") else "core"):
+    if code := prepare({"test": "test", "soak": "test", "app": "app"}.get(command, "core")):
         return code
     if command == "test":
         return run([str(PYTHON), "-m", "pytest", *rest], {"REFSORT_CONFIG": None}, cwd=ROOT)
@@ -76,7 +78,7 @@ def prepare(level: str) -> int:
     """Bring .venv to a level unless it is there already; 0 or an exit code."""
     wanted = fingerprint()
     installed = read_stamp()
-    if PYTHON.exists() and installed.get("lists") == wanted and level in installed.get("levels", []):
+    if PYTHON.exists() and installed.get("lists") == wanted and {level, "test"} & set(installed.get("levels", [])):
         return 0
     requirements, what = LEVELS[level]
     say(f"installing {what} (into {VENV})")

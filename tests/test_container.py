@@ -107,6 +107,14 @@ def test_the_services_commands_are_commands_of_ours(compose: dict[str, Any]) -> 
     assert set(commands(parser)) >= {"watch", "app", "finetune", "status"}
 
 
+def test_the_commands_in_the_manual_are_commands_of_ours() -> None:
+    text = (ROOT / "docs" / "container.md").read_text("utf-8")
+    found = re.findall(r"(?:exec watch refsort|run --rm app|`refsort) ([^#`\n]+)", text)
+    assert len(found) >= 4
+    for line in found:
+        whole_parser().parse_args(line.split())
+
+
 # -- what their commands do
 
 

@@ -70,6 +70,7 @@ def test_every_flag_in_the_readme_is_known(name: str) -> None:
             "--csv",
         ),
         *("--since", "--copy-to", "--phrases", "--thumbnails", "--several", "--move", "--like", "--not", "--method"),
+        *("--host", "--port", "--password", "--token", "--lang"),
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known
 
@@ -124,6 +125,13 @@ def test_the_readmes_commands_run_as_they_stand(name: str, house: Path) -> None:
             daemon.terminate()
             assert (daemon.wait(60), status.returncode) == (0, 0), status.stdout
             continue
+        if " app " in line:
+            page = start(f"{line} --port 0", house, top, stderr=subprocess.PIPE)
+            assert page.stderr is not None
+            assert b"http://127.0.0.1:" in page.stderr.readline()
+            page.terminate()
+            page.wait(60)
+            continue
         if " status " in line:
             assert run(line, house, top).returncode == 1, "it was stopped"
             continue
@@ -152,8 +160,9 @@ def run(line: str, copy: Path, home: Path) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def start(line: str, copy: Path, home: Path) -> "subprocess.Popen[bytes]":
-    return subprocess.Popen([sys.executable, *shlex.split(line)[1:]], cwd=copy, env=environment(home))
+def start(line: str, copy: Path, home: Path, *, stderr: int | None = None) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, *shlex.split(line)[1:]]
+    return subprocess.Popen(words, cwd=copy, env=environment(home), stderr=stderr)
 
 
 def wait_for(status: Path) -> None:

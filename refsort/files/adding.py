@@ -1,7 +1,7 @@
-"""What a person does with reference pictures: new ones come into a class, and some go elsewhere, journaled and undoable.
+"""What a person does with reference pictures: new ones come into a class, others go elsewhere, and may come back.
 
-A new reference appears in its class whole, as the very bytes that came, under a name that was free; nothing is replaced.
-One that is taken out is moved: into another class, or to Duplicates/ or Unsure/, each time as a run of its own.
+A new reference appears in its class whole, as the very bytes that came, under a free name; nothing is replaced. One
+that is taken out is moved: into another class, or to Duplicates/ or Unsure/, journaled as a run of its own.
 """
 
 import contextlib
@@ -48,7 +48,7 @@ REFERENCES = "references"
 
 
 def clean_name(given: str) -> str:
-    """A file name for what a browser calls so: the last part of a path, safe on every system, neither hidden nor litter.
+    """A file name for what a browser calls so: the last part of a path, safe everywhere, not hidden, no litter.
 
     >>> clean_name("../../x.jpg"), clean_name("C:\\\\photos\\\\CON.png")
     ('x.jpg', '_CON.png')
@@ -145,7 +145,8 @@ class Adding:
                 if not there:
                     self._folder.rmdir()
             raise
-        sync_folder(self._folder)
+        with contextlib.suppress(OSError):
+            sync_folder(self._folder)
         return target
 
 

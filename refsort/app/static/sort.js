@@ -1,6 +1,6 @@
 // Sort: look what would happen, leave out what is wrong, move the rest, take runs back.
 
-import { button, choose, current, duration, el, followed, get, look, percent, post, progress, say, tell, thumbnail, tried } from "./api.js";
+import { button, choose, current, duration, el, followed, get, language, look, percent, post, progress, say, tell, thumbnail, tried } from "./api.js";
 import { Grid } from "./grid.js";
 
 const ASIDE = ["unsure", "unknown", "bad"];
@@ -160,7 +160,7 @@ class Sorting {
       return;
     }
     const rows = found.map((run) => el("tr", {},
-      el("td", {}, `${run.run}`), el("td", {}, say(`run.${run.kind}`)), el("td", {}, new Date(run.started).toLocaleString()),
+      el("td", {}, `${run.run}`), el("td", {}, say(`run.${run.kind}`)), el("td", {}, new Date(run.started).toLocaleString(language)),
       el("td", {}, run.undoes ?? say("sort.files", { count: run.files })),
       el("td", {}, run.files && run.kind !== "undo" ? button(say("sort.undo"), () => this.undo(run.run)) : "")));
     const heads = ["run", "what", "when", "how_many", "undo"].map((key) => el("th", { scope: "col" }, say(`sort.${key}`)));

@@ -1,4 +1,4 @@
-"""Review."""
+"""Review: what is unsure, unknown or doubtful, one by one, to be put right by a key."""
 
 from typing import TYPE_CHECKING
 
