@@ -60,9 +60,10 @@ class Sorting {
       if (on ?? !this.chosen.has(index)) this.chosen.add(index);
       else this.chosen.delete(index);
     }
-    this.show();
+    this.mark();
   }
 
+  /** A new plan, or none. */
   show() {
     const plan = this.plan;
     this.bar.replaceChildren(button(plan ? say("sort.again") : say("sort.look"), () => this.look(), plan ? "" : "primary"));
@@ -75,15 +76,30 @@ class Sorting {
       this.words.replaceChildren(el("p", {}, say("sort.nothing")));
       return;
     }
+    this.grid.show(this.sections());
+    this.mark();
+  }
+
+  /** What is chosen has changed: the words, the boxes of the sections, and the frames that are seen. */
+  mark() {
+    const plan = this.plan;
+    this.bar.replaceChildren(button(say("sort.again"), () => this.look()));
     const into = [...this.chosen].filter((index) => plan.kinds[index] === "sorted").length;
     const aside = this.chosen.size - into;
     this.bar.append(button(say("sort.move", { count: this.chosen.size }), () => this.move(), "primary"));
     this.bar.lastChild.disabled = !this.chosen.size;
     this.words.replaceChildren(
       el("p", {}, say("sort.summary", { into, aside, all: plan.ids.length })),
-      el("p", { class: "soft" }, [plan.run.terms, plan.run.expected_wrong === null ? "" : say("sort.expected", { share: percent(plan.run.expected_wrong) })].filter(Boolean).join(" ")),
+      el("p", { class: "soft" }, this.terms(plan.run)),
     );
-    this.grid.show(this.sections());
+    for (const section of this.grid.sections) section.mark();
+    this.grid.refresh();
+  }
+
+  terms(run) {
+    if (run.cut === null) return run.terms;
+    const expected = run.expected_wrong === null ? "" : say("sort.expected", { share: percent(run.expected_wrong) });
+    return `${say("sort.cut", { cut: percent(run.cut) })} ${expected}`;
   }
 
   sections() {
@@ -97,18 +113,24 @@ class Sorting {
     const order = [...groups.keys()].sort((a, b) => (a[0] === "c") === (b[0] === "c") ? a.localeCompare(b) : a[0] === "c" ? -1 : 1);
     return order.map((key) => {
       const items = groups.get(key).sort((a, b) => (probabilities[a] ?? 0) - (probabilities[b] ?? 0));
-      return { key, items, head: this.head(key, items) };
+      return { key, items, ...this.head(key, items) };
     });
   }
 
+  /** The head of a section, and how to bring it up to date. */
   head(key, items) {
-    const name = key[0] === "c" && !ASIDE.includes(key) && key !== "skipped" ? key.slice(1) : say(`sort.${key}`);
-    const count = items.filter((index) => this.chosen.has(index)).length;
+    const name = key[0] === "c" ? key.slice(1) : say(`sort.${key}`);
     const box = el("input", { type: "checkbox", "aria-label": say("sort.all_of", { name }), onchange: () => this.toggle(items, box.checked) });
-    box.checked = count === items.length;
-    box.indeterminate = count > 0 && count < items.length;
+    const number = el("span", { class: "soft" });
+    const mark = () => {
+      const count = items.filter((index) => this.chosen.has(index)).length;
+      box.checked = count === items.length;
+      box.indeterminate = count > 0 && count < items.length;
+      number.textContent = say("sort.of", { count, all: items.length });
+    };
     box.disabled = !items.some((index) => this.movable(index));
-    return el("label", { class: "rs-section" }, box, el("b", {}, name), el("span", { class: "soft" }, say("sort.of", { count, all: items.length })));
+    mark();
+    return { head: el("label", { class: "rs-section" }, box, el("b", {}, name), number), mark };
   }
 
   async look() {
