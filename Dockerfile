@@ -1,11 +1,11 @@
 # The light image (no torch): docker build -t refsort .
 # With CLIP on the processor:     docker build -t refsort:clip --build-arg EXTRAS=app,clip .
-# With CLIP on an NVIDIA card:    docker build -t refsort:cuda --build-arg EXTRAS=app,clip,train --build-arg TORCH=cuda .
+# On an NVIDIA card:              docker build -t refsort:cuda --build-arg EXTRAS=app,clip --build-arg TORCH=cuda .
 # docs/container.md says more; compose.yaml runs it.
 ARG BASE=docker.io/library/python:3.13-slim-bookworm
 
 FROM ${BASE} AS build
-# Extras of pyproject.toml. Phrases without CLIP (words) are always in: what they need is installed apart, without torch.
+# Extras of pyproject.toml. What phrases without CLIP need (words) is always in, installed apart and so without torch.
 ARG EXTRAS=app
 # cpu | cuda: which build of torch, if an extra needs it. PyPI's own one carries gigabytes of CUDA.
 ARG TORCH=cpu

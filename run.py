@@ -39,7 +39,7 @@ LEVELS: dict[str, tuple[list[str], str]] = {
     "train": (["-e", ".[train]"], "torch and what fine-tuning needs, 2 GB and more on disk; some minutes"),
     "words": (["--no-deps", *WORDS], "phrases without CLIP, 100 MB on disk"),
     "map": (["-e", ".[map]"], "what t-SNE and UMAP need, 400 MB on disk"),
-    "app": (["-e", ".[app]"], "what the web page needs, 350 MB on disk; half a minute on a fast line"),
+    "app": (["-e", ".[app]"], "what the web page needs, 230 MB on disk; half a minute on a fast line"),
     "search": (["-e", ".[search]"], "the graph of neighbours for 300,000 pictures and more"),
     "test": (
         ["-e", ".", "-r", "requirements.txt", "-r", "requirements-dev.txt"],

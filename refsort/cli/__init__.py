@@ -32,6 +32,7 @@ COMMANDS = (
     "encoders",
     "demo",
     "doctor",
+    "completion",
 )
 INTERRUPTED = 130
 """The shell's code for a program stopped by Ctrl-C."""

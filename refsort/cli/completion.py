@@ -61,7 +61,8 @@ def script(shell: str) -> str:
     for command in commands(parser).values():
         for action in command._actions:
             _tell(action)
-    return shtab.complete(parser, shell)
+    text: str = shtab.complete(parser, shell)
+    return text
 
 
 def whole_parser() -> argparse.ArgumentParser:

@@ -109,7 +109,10 @@ def move(request: Request, name: str, going: Going) -> dict[str, Any]:
         found = move_references(room.dataset, journal, leaving, folder)
     return {
         "run": found.run if found.moved else None,
-        "moved": [{**picture(target), "from": id_of(source), "folder": show(folder)} for source, target in found.moved],
+        "moved": [
+            {**picture(target), "from": id_of(source), "folder": show(target.rpartition("/")[0])}
+            for source, target in found.moved
+        ],
         "stayed": [picture(path, reason=show(reason)) for path, reason in found.stayed],
     }
 

@@ -1,8 +1,9 @@
 // Ask: how well phrases fit one picture, as bars; and many pictures, as a table.
 
-import { button, current, el, followed, get, look, percent, post, progress, say, thumbnail, tried } from "./api.js";
+import { button, current, el, followed, get, language, look, percent, post, progress, say, thumbnail, tried } from "./api.js";
 
-const cosine = (value) => value.toFixed(3);
+const thousandths = new Intl.NumberFormat(language, { minimumFractionDigits: 3, maximumFractionDigits: 3 });
+const cosine = (value) => thousandths.format(value);
 
 export function draw(place) {
   const page = new Asking(place);
@@ -140,7 +141,7 @@ class Asking {
   }
 
   answer(found) {
-    this.told.replaceChildren(...remarks(found));
+    this.told.replaceChildren(...remarks(found, "ask.answer"));
     if (found.all > found.labels.length) this.told.append(el("p", { class: "soft" }, say("ask.shown_of", { count: found.labels.length, all: found.all })));
     this.bars.replaceChildren(...found.labels.map(({ label, share, cosine: value }, place) => el("div", { class: `rs-share ${place ? "" : "best"}`, role: "listitem" },
       el("span", { class: "rs-phrase" }, label),
@@ -168,7 +169,7 @@ class Asking {
   }
 
   table(found) {
-    this.compared.replaceChildren(...remarks(found));
+    this.compared.replaceChildren(...remarks(found, "ask.table_answer"));
     const link = el("a", { class: "rs-button", download: "" }, say("ask.csv"));
     const choose = (raw) => {
       link.href = `/refsort/api/${encodeURIComponent(current())}/asking/csv?job=${found.job}&cosines=${raw}`;
@@ -187,9 +188,10 @@ class Asking {
   }
 }
 
-function remarks(found) {
-  const told = [el("p", { class: "soft" }, say("ask.answer", { encoder: found.encoder }))];
-  if (found.approximate) told.push(el("p", { class: "soft" }, say("ask.approximate", { encoder: found.encoder })));
+/** Who answered, and what is to be known about it. */
+function remarks(found, key) {
+  const told = [el("p", { class: "soft" }, say(key, { encoder: found.encoder }))];
+  if (found.approximate) told.push(el("p", { class: "soft rs-small" }, say("ask.approximate", { encoder: found.encoder })));
   return [...told, ...found.notes.map((note) => el("p", { class: "rs-warn" }, note))];
 }
 

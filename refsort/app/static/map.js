@@ -22,10 +22,10 @@ class Mapping {
     this.hint = el("p", { class: "soft" });
     this.window = el("div", { class: "rs-map-grid" });
     this.does = el("div", { class: "rs-map-does" });
-    this.panel = el("section", { class: "rs-map-panel", "aria-label": say("map.chosen") }, this.count, this.hint, this.window, this.does);
+    this.undoing = el("div", { class: "rs-map-undo" });
+    this.panel = el("section", { class: "rs-map-panel", "aria-label": say("map.chosen") }, this.count, this.hint, this.window, this.does, this.undoing);
     this.whole = el("div", { class: "rs-map-whole", hidden: true }, this.stage, this.panel);
-    this.undoing = el("div", { class: "rs-bar" });
-    place.replaceChildren(this.form, this.words, this.undoing, this.whole);
+    place.replaceChildren(this.form, this.words, this.whole);
     this.grid = new Grid(this.window, {
       label: say("map.chosen"), size: 96, foot: 20,
       picture: (i) => ({ address: thumbnail(this.id(i)), alt: this.inner.name(i) }),
@@ -110,19 +110,14 @@ class Mapping {
       this.describe(found.job !== null);
       return;
     }
-    const state = !fresh && this.map?.job === found.job ? this.inner?.state() : null;
-    this.map = found;
     this.prefix = thumbnail("", 320);
     found.data.folders = found.data.folders.map((folder) => this.prefix + folder);
     this.whole.hidden = false;
-    this.describe();
-    await this.frame(found, state);
-    if (state) this.grid.refresh();
-    else this.pick([]);
+    await this.frame(found, fresh);
   }
 
   /** A new frame takes the place of the old one when it is drawn, so nothing flickers. */
-  async frame(found, state) {
+  async frame(found, fresh) {
     const made = el("iframe", { class: "rs-map", title: say("map.frame"), src: "/refsort/static/map_frame.html" });
     made.classList.add("coming");
     const turn = (this.turn = (this.turn ?? 0) + 1);
@@ -131,16 +126,25 @@ class Mapping {
       this.stage.append(made);
     });
     const inner = made.contentWindow.refsortMap;
+    const same = () => !fresh && this.map?.job === found.job;
     await inner.begin({
-      data: found.data, state, script: thumbnail("").replace(/thumbnail.*$/, "mapping/map.js"),
+      data: found.data, state: () => (same() ? this.inner.state() : null), script: thumbnail("").replace(/thumbnail.*$/, "mapping/map.js"),
       says: { language, gone: say("page.gone"), ...Object.fromEntries(FRAME.map((key) => [key, say(`map.${key}`, { count: "{count}" })])) },
       told: { look: (i) => this.look(i), picked: (indexes) => this.pick(indexes) },
     });
-    if (turn !== this.turn) return made.remove();
-    this.inner = inner;
+    if (turn !== this.turn) {
+      made.remove();
+      return;
+    }
+    // All at once: a number of a point never meets another map than its own.
+    const [stays, focused] = [same(), document.activeElement?.matches("iframe.rs-map")];
+    Object.assign(this, { map: found, inner });
     made.classList.remove("coming");
     for (const old of [...this.stage.children]) if (old !== made) old.remove();
-    if (state?.focused) made.focus();
+    if (focused) made.contentDocument.querySelector("canvas").focus();
+    if (stays) this.grid.refresh();
+    else this.pick([]);
+    this.describe();
   }
 
   id(i) {
@@ -172,7 +176,7 @@ class Mapping {
       const { classes } = (this.options = await get("/mapping/options"));
       this.into?.replaceChildren(...classes.map(({ id, name }) => el("option", { value: id }, name)));
       const now = this.map && (await get("/mapping/stamp"));
-      if (now && (now.job !== this.map.job || now.stamp !== this.map.stamp)) await this.load();
+      if (now && now.job !== null && (now.job !== this.map.job || now.stamp !== this.map.stamp)) await this.load();
     });
   }
 
@@ -226,6 +230,7 @@ class Mapping {
 
   async file(into, name) {
     const chosen = this.chosen();
+    const { job: shown } = this.map;
     const { sorted } = this.options.parts;
     const movable = chosen.filter((i) => !this.isReference(i));
     const there = into.class_id ? movable.filter((i) => this.id(i).startsWith(`${sorted.id}/${into.class_id}/`)).length : 0;
@@ -235,9 +240,9 @@ class Mapping {
       there && say("map.ask_there", { count: there }),
       chosen.length > movable.length && say("map.references", { count: chosen.length - movable.length }),
     ].filter(Boolean);
-    if (!(await agreed(lines, say("map.yes", { count: movable.length - there })))) return;
+    if (!(await agreed(lines, say("map.agree", { count: movable.length - there })))) return;
     await tried(async () => {
-      const job = await post("/mapping/file", { job: this.map.job, points: chosen, ...into });
+      const job = await post("/mapping/file", { job: shown, points: chosen, ...into });
       await followed(job, (seen) => this.words.replaceChildren(progress(seen)));
       const { result } = await get(`/sort/result?job=${job.id}`);
       const text = [say("map.filed", { count: result.moves.length, name: result.class }), result.made.length ? say("map.made", { count: result.made.length }) : ""].filter(Boolean).join(" ");
@@ -285,7 +290,7 @@ function agreed(lines, yes) {
   return new Promise((done) => {
     const box = el("dialog", { class: "rs-map-ask", "aria-label": say("map.sure") }, ...lines.map((line) => el("p", {}, line)));
     const close = (answer) => (done(answer), box.close());
-    box.append(el("div", { class: "rs-bar" }, button(yes, () => close(true), "primary"), button(say("map.no"), () => close(false))));
+    box.append(el("div", { class: "rs-bar" }, button(yes, () => close(true), "primary"), button(say("map.cancel"), () => close(false))));
     box.addEventListener("close", () => (done(false), box.remove()));
     document.body.append(box);
     box.showModal();

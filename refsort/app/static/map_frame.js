@@ -7,7 +7,7 @@ window.refsortMap = (() => {
   const ring = $("lasso");
   let words, hooks, lassoing = false, path = null, picked = null;
 
-  /** data: as page_data of the report makes it. script: its address. state: what `state` gave of the frame before. */
+  /** data: as page_data of the report makes it. script: its address. state(): how the frame before was left, or null. */
   async function begin({ data, script, says, told, state }) {
     words = says;
     hooks = told;
@@ -21,7 +21,8 @@ window.refsortMap = (() => {
       document.body.append(made);
     });
     join();
-    if (state) restore(state);
+    const before = state();
+    if (before) restore(before);
   }
 
   function label(data) {
@@ -165,7 +166,7 @@ window.refsortMap = (() => {
   // ---- from one drawing of the same map to the next: pictures were moved, or are coloured in another way
 
   function state() {
-    return { view: { ...view }, off: data.groups.filter((_, g) => !on[g]).map((group) => group.name), lassoing, picked, focused: document.hasFocus() && document.activeElement === canvas, searched: search.value, show: { ...show } };
+    return { view: { ...view }, off: data.groups.filter((_, g) => !on[g]).map((group) => group.name), lassoing, picked, searched: search.value, show: { ...show } };
   }
 
   function restore(before) {
@@ -177,7 +178,6 @@ window.refsortMap = (() => {
     search.value = before.searched;
     search.oninput();
     lasso(before.lassoing);
-    if (before.focused) canvas.focus();
   }
 
   return {

@@ -5,8 +5,11 @@ import { button, current, el, followed, get, look, percent, post, progress, say,
 const FIRST = 24;
 const FEW = 5;
 const FINDINGS = 20;
+const EXAMPLES = 4;
 /** Files that travel together: few enough to see progress, and far below what one request may carry. */
 const BATCH = { files: 12, bytes: 60e6 };
+
+const whole = (share) => percent(Math.round(100 * share) / 100);
 
 export function draw(place) {
   const page = new Referencing(place);
@@ -19,9 +22,9 @@ class Referencing {
   constructor(place) {
     this.bar = el("div", { class: "rs-bar" });
     this.words = el("div", { class: "rs-words", "aria-live": "polite" });
-    this.findings = el("div", { class: "rs-findings" });
-    this.sections = el("div", { class: "rs-classes" });
-    this.chooser = el("input", { type: "file", multiple: true, accept: "image/*", class: "rs-chooser", tabindex: -1, "aria-label": say("references.choose"), onchange: () => this.chosen() });
+    this.findings = el("div", { class: "rs-ref-findings" });
+    this.sections = el("div", { class: "rs-ref-classes" });
+    this.chooser = el("input", { type: "file", multiple: true, accept: "image/*", class: "rs-ref-chooser", tabindex: -1, "aria-label": say("references.choose"), onchange: () => this.chosen() });
     place.replaceChildren(this.bar, this.words, this.findings, el("h2", {}, say("references.classes")), el("p", { class: "soft" }, say("references.how")), this.maker(), this.sections, this.chooser);
   }
 
@@ -56,12 +59,12 @@ class Referencing {
   section(one) {
     const rate = this.found?.recall[one.id];
     const count = one.pictures.length;
-    const facts = [say(count === 1 ? "references.one" : "references.count", { count }), rate === null || rate === undefined ? "" : say("references.recall", { share: percent(rate) })];
+    const facts = [say(count === 1 ? "references.one" : "references.count", { count }), rate === null || rate === undefined ? "" : say("references.recall", { share: whole(rate) })];
     const shown = this.open.has(one.id) ? one.pictures : one.pictures.slice(0, FIRST);
-    const row = el("div", { class: "rs-row" }, ...shown.map((picture) => this.thumb(picture, () => this.act(one, picture))));
+    const row = el("div", { class: "rs-ref-row" }, ...shown.map((picture) => this.thumb(picture, () => this.act(one, picture))));
     if (shown.length < count) row.append(button(say("references.more", { count: count - shown.length }), () => (this.open.add(one.id), (this.drawn = ""), tried(() => this.list()))));
-    const made = el("section", { class: "rs-class", "aria-label": one.name, "data-class": one.id },
-      el("div", { class: "rs-class-head" }, el("h3", {}, one.name), el("span", { class: count < FEW ? "rs-few" : "soft" }, facts.filter(Boolean).join(" · ")),
+    const made = el("section", { class: "rs-ref-class", "aria-label": one.name, "data-class": one.id },
+      el("div", { class: "rs-ref-class-head" }, el("h3", {}, one.name), el("span", { class: count < FEW ? "rs-ref-few" : "soft" }, facts.filter(Boolean).join(" · ")),
         el("button", { type: "button", class: "rs-button", "aria-label": say("references.add_to", { name: one.name }), onclick: () => this.choose(one) }, say("references.add"))),
       one.phrases && el("p", { class: "soft" }, say("references.phrases"), " ", ...one.phrases.slice(0, 12).map((line) => el("span", { class: "rs-chip" }, line))), row);
     this.droppable(made, (files) => this.add(one.id, files, false));
@@ -69,7 +72,7 @@ class Referencing {
   }
 
   thumb(picture, onclick) {
-    return el("button", { type: "button", class: "rs-thumb", title: picture.name, onclick }, el("img", { src: thumbnail(picture.id), alt: picture.name, loading: "lazy", width: 96, height: 96, onerror: (event) => event.target.replaceWith(el("span", { class: "rs-none" }, "?")) }));
+    return el("button", { type: "button", class: "rs-ref-thumb", title: picture.name, onclick }, el("img", { src: thumbnail(picture.id), alt: picture.name, loading: "lazy", width: 96, height: 96, onerror: (event) => event.target.replaceWith(el("span", { class: "rs-none" }, "?")) }));
   }
 
   droppable(target, take) {
@@ -92,7 +95,7 @@ class Referencing {
       this.name.focus();
       return tell(say("references.name_first"), { bad: true });
     };
-    const made = el("form", { class: "rs-bar rs-maker", onsubmit: (event) => (event.preventDefault(), named((one) => this.choose(one, true))) },
+    const made = el("form", { class: "rs-bar rs-ref-maker", onsubmit: (event) => (event.preventDefault(), named((one) => this.choose(one, true))) },
       this.name, el("button", { type: "submit", class: "rs-button" }, say("references.new_class")));
     this.droppable(made, (files) => named((one) => this.add(one.id, files, true)));
     return made;
@@ -129,7 +132,7 @@ class Referencing {
       tell(say(sum.added.length === 1 ? "references.added_one" : "references.added", { count: sum.added.length }));
     }
     for (const one of sum.notes.slice(0, 2)) tell(say("references.also", { name: one.name, classes: one.also.join(", ") }), { bad: true });
-    if (sum.refused.length) this.words.append(el("div", { class: "rs-refused", role: "alert" }, el("b", {}, say("references.refused", { count: sum.refused.length })),
+    if (sum.refused.length) this.words.append(el("div", { class: "rs-ref-refused", role: "alert" }, el("b", {}, say("references.refused", { count: sum.refused.length })),
       el("ul", {}, ...sum.refused.slice(0, 20).map((one) => el("li", {}, `${one.name}: ${one.reason}`))), button(say("page.close"), () => this.words.replaceChildren())));
     await tried(() => this.list());
     if (sum.added.length) await this.check();
@@ -140,7 +143,7 @@ class Referencing {
     const others = this.classes.filter((other) => other.id !== one.id);
     const close = (work) => () => (box.close(), work());
     const target = el("select", { class: "rs-input", "aria-label": say("references.to_class") }, ...others.map((other) => el("option", { value: other.id }, other.name)));
-    const box = el("dialog", { class: "rs-look rs-act", "aria-label": picture.name, onclick: (event) => event.target === box && box.close() },
+    const box = el("dialog", { class: "rs-look rs-ref-act", "aria-label": picture.name, onclick: (event) => event.target === box && box.close() },
       el("img", { src: thumbnail(picture.id, 1600), alt: picture.name }), el("p", {}, `${one.name} / ${picture.name}`),
       el("div", { class: "rs-bar" }, others.length ? target : null, others.length ? button(say("references.move"), close(() => this.move([picture], "class", target.value))) : null,
         button(say("references.aside"), close(() => this.move([picture], "unsure")))),
@@ -200,9 +203,9 @@ class Referencing {
   head() {
     if (this.busy) return;
     const again = button(say(this.found ? "references.again" : "references.look"), () => this.check(), this.found ? "" : "primary");
-    const stale = this.found && this.stamp && this.found.stamp !== this.stamp && el("span", { class: "rs-few" }, say("references.stale"));
+    const stale = this.found && this.stamp && this.found.stamp !== this.stamp && el("span", { class: "rs-ref-few" }, say("references.stale"));
     const expected = this.found?.accuracy;
-    const accuracy = this.found && el("span", {}, expected ? say("references.accuracy", { share: percent(expected.accuracy), low: percent(expected.low), high: percent(expected.high) }) : say("references.accuracy_unknown"),
+    const accuracy = this.found && el("span", {}, expected ? say("references.accuracy", { share: whole(expected.accuracy), low: whole(expected.low), high: whole(expected.high) }) : say("references.accuracy_unknown"),
       this.found.one_more ? el("span", { class: "soft" }, ` ${say("references.one_more", { points: Math.round(1000 * this.found.one_more) / 10 })}`) : "");
     this.bar.replaceChildren(again, ...[accuracy, stale].filter(Boolean));
   }
@@ -223,14 +226,22 @@ class Referencing {
     const across = one.severity === "error" && (one.kind === "same_picture" || one.kind === "near_duplicate") ? "_across" : "";
     const text = say(`references.${one.kind}${across}`, {
       name: one.pictures[0]?.name ?? "", classes: named.join(", "), first: named[0] ?? "", second: named[1] ?? "", count: one.pictures.length + one.more,
-      odds: numbers.odds > 1000 ? 1000 : Math.round(numbers.odds ?? 0), share: percent(numbers.confused ?? 0), ratio: Math.round(numbers.ratio ?? 0), few: FEW,
+      odds: numbers.odds > 1000 ? "> 1000" : Math.round(numbers.odds ?? 0), share: whole(numbers.confused ?? 0), ratio: Math.round(numbers.ratio ?? 0), few: FEW,
     });
     const names = (at) => `${one.pictures[at].own.name} / ${one.pictures[at].name}`;
     const figures = one.pictures.map((picture, at) => el("figure", {}, this.thumb(picture, () => look(one.pictures.map((p) => p.id), at, names)),
       el("figcaption", {}, el("b", {}, picture.own.name), el("small", {}, picture.name)), ...this.remedies(one, picture)));
-    return el("article", { class: `rs-finding ${one.severity}` }, el("p", {}, el("b", { class: "rs-mark" }, say(`references.${one.severity}`)), " ", text),
-      figures.length ? el("div", { class: "rs-row" }, ...figures) : null,
+    return el("article", { class: `rs-ref-finding ${one.severity}` }, el("p", {}, el("b", { class: "rs-ref-mark" }, say(`references.${one.severity}`)), " ", text),
+      figures.length ? el("div", { class: "rs-ref-row" }, ...figures, ...(["mislabelled", "outlier"].includes(one.kind) ? one.classes.map((other) => this.examples(other, one.pictures)) : [])) : null,
       ["one_reference", "few_references", "unequal_classes"].includes(one.kind) ? el("div", { class: "rs-bar" }, ...this.wanting(one)) : null);
+  }
+
+  /** Some other references of a class, to compare with. */
+  examples(one, but) {
+    const ids = new Set(but.map((picture) => picture.id));
+    const found = (this.classes.find((other) => other.id === one.id)?.pictures ?? []).filter((picture) => !ids.has(picture.id)).slice(0, EXAMPLES);
+    return el("div", { class: "rs-ref-examples" }, el("small", {}, say("references.others", { name: one.name })),
+      el("div", { class: "rs-ref-row" }, ...found.map((picture) => el("img", { src: thumbnail(picture.id), alt: picture.name, loading: "lazy", width: 62, height: 62 }))));
   }
 
   /** What can be done with one picture of a finding. */
@@ -247,7 +258,7 @@ class Referencing {
   }
 
   remedy(text, long, work) {
-    return el("button", { type: "button", class: "rs-button rs-small", "aria-label": `${text}: ${long}`, title: long, onclick: work }, text);
+    return el("button", { type: "button", class: "rs-button rs-ref-small", "aria-label": `${text}: ${long}`, title: long, onclick: work }, text);
   }
 
   wanting(one) {

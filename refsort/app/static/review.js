@@ -1,7 +1,8 @@
 // Review: one picture at a time, large, with the classes it may belong to; a key says which, and the next one is there.
 
-import { button, current, el, get, look, percent, say, tell, thumbnail, tried } from "./api.js";
-import { find, name } from "./review_forms.js";
+import { button, current, el, get, look, say, tell, thumbnail, tried } from "./api.js";
+import { Moves, sent } from "./review_moves.js";
+import { key, MINUTE_MS, other, queue, rate, rival, shell, strip, thought } from "./review_parts.js";
 
 const QUEUES = ["unsure", "unknown", "doubtful"];
 const AHEAD = 3;
@@ -15,57 +16,25 @@ export function draw(place) {
   const page = new Review(place);
   document.addEventListener("refsort:dataset", () => page.begin());
   document.addEventListener("refsort:changed", () => page.changed());
-  document.addEventListener("keydown", (event) => page.key(event));
-  window.addEventListener("beforeunload", (event) => page.pending.size && event.preventDefault());
+  document.addEventListener("keydown", (event) => key(page, event));
+  window.addEventListener("beforeunload", (event) => page.moves.pending.size && event.preventDefault());
   new IntersectionObserver(() => page.stale && page.changed()).observe(place);
   page.begin();
-}
-
-/** As `post` of api.js, to the dataset that the picture is of: another one may be chosen before its turn comes. */
-async function sent(dataset, path, body) {
-  const headers = { "content-type": "application/json", "x-refsort": "1" };
-  const answer = await fetch(`/refsort/api/${encodeURIComponent(dataset)}/review/${path}`, { method: "POST", credentials: "same-origin", headers, body: JSON.stringify(body) })
-    .catch(() => { throw new Error(say("page.gone")); });
-  const found = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(found.error || found.detail?.[0]?.msg || `${answer.status}`);
-  return found;
 }
 
 class Review {
   constructor(place) {
     this.place = place;
     this.which = "unsure";
-    this.chain = Promise.resolve();
-    this.pending = new Map();
-    this.tabs = el("div", { class: "rs-bar", role: "group", "aria-label": say("review.queues") });
-    this.progress = el("span", { class: "rs-review-progress soft" });
-    this.picture = el("div", { class: "rs-review-picture" });
-    this.words = el("div", { class: "rs-review-words", "aria-live": "polite" });
-    this.rivals = el("div", { class: "rs-rivals" });
-    this.others = el("div", { class: "rs-others" });
-    this.form = el("div", { class: "rs-review-form" });
-    this.acts = {
-      back: this.act("U", "back", () => this.back()), skip: this.act("S", "skip", () => this.skip()),
-      make: this.act("N", "new", () => this.live && name(this)), find: this.act("/", "find", () => this.live && find(this)),
-    };
-    this.strip = el("div", { class: "rs-strip", role: "group", "aria-label": say("review.next") });
-    this.stage = el("section", { class: "rs-review", tabindex: -1, "aria-label": say("review.stage") },
-      el("div", { class: "rs-review-left" }, this.picture, this.words),
-      el("div", { class: "rs-review-right" }, this.rivals, this.others, this.form));
-    this.empty = el("p", { class: "rs-review-empty" });
-    place.replaceChildren(el("div", { class: "rs-review-head" }, this.tabs, this.progress), this.empty, this.stage,
-      el("div", { class: "rs-bar rs-review-acts" }, ...Object.values(this.acts)), this.strip);
-  }
-
-  act(key, text, does) {
-    return el("button", { type: "button", class: "rs-button", "aria-keyshortcuts": key, onclick: does }, el("kbd", {}, key), ` ${say(`review.${text}`)}`);
+    this.moves = new Moves();
+    shell(this, place);
   }
 
   // -- the queue
 
   /** Another dataset or another queue: all anew. What was said and is still on its way goes on. */
   async begin(which = this.which) {
-    Object.assign(this, { which, at: null, live: false, line: [], facts: new Map(), looks: new Map(), touched: new Map(), clock: 0, done: 0, times: [], counts: {}, classes: [], loaded: false, stale: false });
+    Object.assign(this, { which, at: null, live: false, line: [], names: new Map(), looks: new Map(), done: 0, times: [], counts: {}, classes: [], loaded: false, stale: false });
     if (this.dataset !== current()) this.stack = [];
     this.dataset = current();
     this.show();
@@ -74,9 +43,11 @@ class Review {
 
   async load() {
     const { dataset, which } = this;
-    const since = (this.clock += 1);
+    const since = this.moves.now();
     this.loading = true;
+    const begun = performance.now();
     const found = await tried(() => get(`/review/queue?which=${which}`));
+    this.took = performance.now() - begun;
     this.loading = false;
     if (!found || dataset !== this.dataset || which !== this.which) return;
     this.loaded = true;
@@ -87,14 +58,14 @@ class Review {
   }
 
   /** The order on this page stays; what is gone leaves it, what is new comes behind. What we moved meanwhile is ours to know. */
-  merge({ ids, names, best, runners_up, probabilities }, since) {
+  merge({ ids, names }, since) {
     const there = new Set(ids);
-    const ours = (id) => this.pending.has(id) || (this.touched.get(id) ?? 0) > since;
     const known = new Set(this.line);
-    ids.forEach((id, index) => this.facts.set(id, { name: names[index], best: best[index], rival: runners_up[index], probability: probabilities[index] }));
-    this.line = this.line.filter((id) => there.has(id) || ours(id));
-    for (const id of ids) if (!known.has(id) && !ours(id)) this.line.push(id);
-    if (this.at !== null && this.line[0] !== this.at) tell(say("review.elsewhere", { name: this.facts.get(this.at).name }));
+    const ours = (id) => this.moves.ours(id, since);
+    ids.forEach((id, index) => this.names.set(id, names[index]));
+    this.line = [...this.line.filter((id) => there.has(id) || ours(id)), ...ids.filter((id) => !known.has(id) && !ours(id))];
+    this.moves.forget(since);
+    if (this.at !== null && this.line[0] !== this.at) tell(say("review.elsewhere", { name: this.names.get(this.at) }));
   }
 
   /** Something happened to the dataset: look again, but not all the time while it is we who move. */
@@ -102,7 +73,8 @@ class Review {
     clearTimeout(this.timer);
     if (!this.place.offsetParent) return void (this.stale = true);
     this.stale = false;
-    const wait = RELOAD_MS - (performance.now() - (this.last ?? -RELOAD_MS));
+    const pause = Math.max(RELOAD_MS, 20 * (this.took ?? 0));
+    const wait = pause - (performance.now() - (this.last ?? -pause));
     if (wait > 0 || this.loading) return void (this.timer = setTimeout(() => this.changed(), Math.max(wait, 200)));
     this.last = performance.now();
     this.load();
@@ -116,10 +88,11 @@ class Review {
     const one = { data: null, image: null };
     this.looks.set(id, one);
     one.ready = (async () => {
+      await this.moves.settled(id);
       const data = await get(`/review/look?path=${id}`);
       if (data.state === "here") {
         // The hash comes first: should the picture change in between, what is said of it is refused.
-        const image = el("img", { alt: this.facts.get(id)?.name ?? "", src: thumbnail(id, 1600, data.sha256), draggable: "false" });
+        const image = el("img", { alt: this.names.get(id), src: thumbnail(id, 1600, data.sha256), draggable: "false" });
         one.image = await image.decode().then(() => image, () => el("span", { class: "rs-none" }, "?"));
         for (const rival of data.rivals) rival.images = rival.near.map((near) => el("img", { alt: near.name, src: thumbnail(near.id), width: 72, height: 72, draggable: "false" }));
       }
@@ -134,7 +107,7 @@ class Review {
     const [id = null] = this.line;
     if (id !== this.at || id === null) {
       this.at = id;
-      this.live = false;
+      this.live = this.broken = this.turn = false;
       this.close();
       if (id !== null) {
         const one = this.ahead(id);
@@ -142,7 +115,7 @@ class Review {
         else {
           this.stage.classList.add("rs-review-waiting");
           this.picture.replaceChildren();
-          this.words.replaceChildren(el("b", {}, this.facts.get(id).name));
+          this.words.replaceChildren(el("b", {}, this.names.get(id)), el("p", { class: "soft" }, say("page.working")));
           this.rivals.replaceChildren();
           this.others.replaceChildren();
           one.ready.then(() => this.at === id && this.paint(id, one), (error) => this.at === id && this.failed(id, error));
@@ -153,9 +126,9 @@ class Review {
   }
 
   failed(id, error) {
-    tell(`${this.facts.get(id).name}: ${error.message}`, { bad: true });
+    tell(`${this.names.get(id)}: ${error.message}`, { bad: true });
     this.words.append(el("p", { class: "bad" }, error.message), button(say("review.again"), () => ((this.at = null), this.show())));
-    this.acts.skip.disabled = false;
+    this.broken = true;
   }
 
   paint(id, { data, image }) {
@@ -165,14 +138,15 @@ class Review {
     const rest = this.classes.filter((one) => !shown.has(one.id)).slice(0, Math.max(0, 9 - data.rivals.length));
     this.digits = [...data.rivals, ...rest];
     this.data = data;
-    image.onclick = () => look([id], 0, () => this.facts.get(id).name);
+    image.onclick = () => look([id], 0, () => this.names.get(id));
     this.picture.replaceChildren(image);
-    this.words.replaceChildren(el("b", {}, this.facts.get(id).name), el("p", {}, this.thought(data)));
-    this.rivals.replaceChildren(...data.rivals.map((rival, index) => this.rival(rival, index)));
-    this.others.replaceChildren(...rest.map((one, index) => this.other(one, data.rivals.length + index)));
+    this.words.replaceChildren(el("b", {}, this.names.get(id)), el("p", {}, thought(data)));
+    this.rivals.replaceChildren(...data.rivals.map((one, index) => rival(one, index, data, () => this.file(one))));
+    this.others.replaceChildren(...rest.map((one, index) => other(one, data.rivals.length + index, () => this.file(one))));
     this.stage.classList.remove("rs-review-waiting");
     if (held) this.stage.focus({ preventScroll: true });
-    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => this.at === id && this.awake(id), SEEN_MS)));
+    const turn = (this.turn = {});
+    requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => this.turn === turn && this.awake(id), SEEN_MS)));
   }
 
   /** The picture is on the screen: from now on keys are about it. */
@@ -182,41 +156,19 @@ class Review {
     this.around();
   }
 
-  thought({ verdict, best, runner_up, probability, run, lies_in }) {
-    if (!best) return say("review.thought_none");
-    const sure = probability === null ? "" : say("review.sure", { share: percent(probability) });
-    const kind = lies_in ? "filed" : verdict === "unknown" ? "unknown" : runner_up ? "unsure" : "only";
-    return say(`review.thought_${kind}`, { best, rival: runner_up, sure }) + (run === null ? ` ${say("review.just_now")}` : "");
-  }
-
-  rival(rival, index) {
-    const score = rival.score === null ? "" : this.data.probability === null ? rival.score.toFixed(2) : percent(rival.score);
-    const here = index === 0 && this.data.lies_in !== null;
-    const said = [`${index + 1}: ${rival.name}`, score, here ? say("review.lies_here") : ""].filter(Boolean).join(", ");
-    return el("button", { type: "button", class: `rs-rival ${here ? "here" : ""}`, "aria-label": said, "aria-keyshortcuts": here ? `${index + 1} Enter` : `${index + 1}`, onclick: () => this.file(rival) },
-      el("kbd", {}, `${index + 1}`),
-      el("span", { class: "rs-rival-name" }, el("b", {}, rival.name), el("small", {}, score), here && el("small", {}, say("review.lies_here"))),
-      el("span", { class: "rs-rival-near" }, ...rival.images));
-  }
-
-  other(one, index) {
-    return el("button", { type: "button", class: "rs-button rs-other", "aria-label": `${index + 1}: ${one.name}`, "aria-keyshortcuts": `${index + 1}`, onclick: () => this.file(one) }, el("kbd", {}, `${index + 1}`), ` ${one.name}`);
-  }
-
   /** What stands around the picture: counts, buttons, the next ones. */
   around() {
     const none = this.at === null;
+    const held = this.tabs.contains(document.activeElement);
     this.tabs.replaceChildren(...QUEUES.map((which) => {
-      const count = which === this.which && this.loaded ? this.line.length : this.counts[which];
-      return el("button", { type: "button", class: `rs-button ${which === this.which ? "primary" : ""}`, "aria-pressed": which === this.which ? "true" : "false", "data-queue": which, onclick: () => this.begin(which) },
-        `${say(`review.${which}`)} `, el("b", {}, count === undefined ? "" : say("review.count", { count })));
+      const here = which === this.which;
+      return queue(which, here, here && this.loaded ? this.line.length : this.counts[which], () => this.begin(which));
     }));
-    const now = performance.now();
-    this.times = this.times.filter((time) => now - time < 60000);
-    const rate = this.times.length < 3 ? "" : say("review.rate", { rate: Math.round((60000 * this.times.length) / Math.max(5000, Math.min(60000, now - this.times[0]))) });
-    this.progress.textContent = this.done ? say("review.progress", { done: this.done, all: this.done + this.line.length, rate }) : "";
-    this.stage.hidden = this.strip.hidden = this.acts.find.parentNode.hidden = none;
-    if (none && this.stack.length) this.acts.back.parentNode.hidden = false;
+    if (held) this.tabs.querySelector("[aria-pressed='true']").focus();
+    this.times = this.times.filter((time) => performance.now() - time < MINUTE_MS);
+    this.progress.textContent = this.done ? say("review.progress", { done: this.done, all: this.done + this.line.length, rate: rate(this.times) }) : "";
+    this.stage.hidden = this.strip.hidden = none;
+    this.bar.hidden = none && !this.stack.length;
     this.empty.hidden = !none;
     this.empty.textContent = this.loaded ? say(`review.empty_${this.which}`) : say("page.working");
     this.acts.back.disabled = !this.stack.length;
@@ -225,12 +177,12 @@ class Review {
     for (const id of this.line.slice(1, 1 + AHEAD)) this.ahead(id).ready.catch(() => {});
     const kept = new Set([...this.line.slice(0, 1 + AHEAD), ...this.stack.slice(-KEPT).map((entry) => entry.id)]);
     for (const id of this.looks.keys()) if (!kept.has(id)) this.looks.delete(id);
-    this.draw_strip(this.line.slice(1, 1 + STRIP));
+    strip(this.strip, this.line.slice(1, 1 + STRIP), (id) => this.names.get(id));
   }
 
-  draw_strip(ids) {
-    const old = new Map([...this.strip.children].map((image) => [image.dataset.id, image]));
-    this.strip.replaceChildren(...ids.map((id) => old.get(id) ?? el("img", { alt: this.facts.get(id).name, title: this.facts.get(id).name, src: thumbnail(id), width: 64, height: 64, "data-id": id, draggable: "false" })));
+  /** A field for what no digit says; it is about the picture on the screen and goes with it. */
+  open(form) {
+    if (this.live) form(this, this.form);
   }
 
   close() {
@@ -239,21 +191,6 @@ class Review {
   }
 
   // -- what a person says
-
-  key(event) {
-    const { target, key } = event;
-    if (!this.place.offsetParent || event.repeat || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-    if (target.closest?.("input, textarea, select, [contenteditable=''], [contenteditable='true'], dialog") || document.querySelector("dialog[open]")) return;
-    const low = key.toLowerCase();
-    if (/^[1-9]$/.test(key)) this.live && this.digits[key - 1] && this.file(this.digits[key - 1]);
-    else if (key === "Enter" && this.live && this.data.lies_in && !target.closest?.("button:not([role='tab']), a, summary")) this.file(this.data.rivals[0]);
-    else if (low === "u") this.back();
-    else if (low === "s") this.skip();
-    else if (low === "n" && this.live) name(this);
-    else if (key === "/" && this.live) find(this);
-    else return;
-    event.preventDefault();
-  }
 
   /** The picture on the screen is of this class. */
   file({ id }) {
@@ -269,11 +206,10 @@ class Review {
     if (!this.live) return;
     const { at: id, dataset, which } = this;
     const { sha256 } = this.data;
-    const entry = { id, dataset, which, sha256, name: this.facts.get(id).name, answer: null, taken: false };
+    const entry = { id, dataset, which, sha256, name: this.names.get(id), answer: null, taken: false };
     this.leave(entry);
-    this.times.push(performance.now());
     this.show();
-    this.later(id, async () => {
+    this.moves.later(id, async () => {
       try {
         entry.answer = await sent(dataset, path, { id, sha256, ...more });
         if (entry.answer.state === "gone") this.forget(entry, () => tell(this.where(entry.name, entry.answer.where)));
@@ -289,13 +225,19 @@ class Review {
     this.line.shift();
     this.stack.push(entry);
     this.done += 1;
+    this.times.push(performance.now());
+  }
+
+  uncount() {
+    this.done -= 1;
+    this.times.pop();
   }
 
   /** It was not done after all. `then`: unless the person has taken it back already. */
   forget(entry, then) {
     this.stack = this.stack.filter((one) => one !== entry);
     if (entry.taken) return;
-    if (this.shows(entry)) this.done -= 1;
+    if (this.shows(entry)) this.uncount();
     then();
     this.around();
   }
@@ -310,21 +252,10 @@ class Review {
     this.show();
   }
 
-  /** To the server, one after the other in the order of the keys. */
-  later(id, work) {
-    this.pending.set(id, (this.pending.get(id) ?? 0) + 1);
-    this.chain = this.chain.then(work).finally(() => {
-      this.touched.set(id, (this.clock += 1));
-      if (this.pending.get(id) > 1) this.pending.set(id, this.pending.get(id) - 1);
-      else this.pending.delete(id);
-    });
-  }
-
   skip() {
-    if (this.at === null || !(this.live || !this.acts.skip.disabled && !this.ahead(this.at).data)) return;
+    if (!(this.live || this.broken) || this.line.length < 2) return;
     this.stack.push({ id: this.at, dataset: this.dataset, which: this.which, skipped: true });
     this.line.push(this.line.shift());
-    if (this.line.length === 1) this.at = null;
     this.show();
   }
 
@@ -335,10 +266,10 @@ class Review {
     entry.taken = true;
     if (this.shows(entry)) {
       if (entry.skipped) this.line = this.line.filter((id) => id !== entry.id);
-      else this.done -= 1;
+      else this.uncount();
       this.line.unshift(entry.id);
     }
-    if (!entry.skipped) this.later(entry.id, () => this.undone(entry));
+    if (!entry.skipped) this.moves.later(entry.id, () => this.undone(entry));
     if (this.shows(entry)) this.show();
     this.around();
   }
@@ -361,7 +292,7 @@ class Review {
 
   /** Somebody else has dealt with it. */
   gone(id, where) {
-    tell(this.where(this.facts.get(id).name, where));
+    tell(this.where(this.names.get(id), where));
     this.line = this.line.filter((one) => one !== id);
     this.looks.delete(id);
     this.show();

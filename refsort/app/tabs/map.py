@@ -1,4 +1,4 @@
-"""Map."""
+"""Map: pictures laid out by likeness; what is ringed on it is made a class or filed into one."""
 
 from typing import TYPE_CHECKING
 

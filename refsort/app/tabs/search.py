@@ -1,4 +1,4 @@
-"""Search."""
+"""Search: pictures by words, by a picture, or by both."""
 
 from typing import TYPE_CHECKING
 
