@@ -84,7 +84,7 @@ def likely_first(found: list[Waiting]) -> list[Waiting]:
     Such a picture shows what the references of its class lack. The others are for new classes, and those are better
     made of groups.
     """
-    return sorted(found, key=lambda one: (-1.0 if one.probability is None else -one.probability, one.path))
+    return sorted(found, key=lambda one: (1.0 if one.probability is None else -one.probability, one.path))
 
 
 def _pictures(dataset: Dataset, folder: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ import base64
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -233,6 +234,19 @@ def ring(tab: "Page", inner: "FrameLocator") -> None:
     tab.mouse.up()
 
 
+def accessible(tab: "Page") -> None:
+    """What axe-core calls serious: nothing, in the tab and in the map's own frame; unless it is not installed."""
+    spec = find_spec("axe_playwright_python")
+    if spec is None or spec.origin is None:
+        return
+    source = Path(spec.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+    (frame,) = [frame for frame in tab.frames if frame.url.endswith("map_frame.html")]
+    for place, where in [(tab.main_frame, "[data-refsort=map]"), (frame, "body")]:
+        place.evaluate(source)
+        found = place.evaluate("async (where) => (await axe.run(where, {iframes: false})).violations", where)
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+
+
 def test_ring_all_with_the_mouse_make_a_class_and_take_it_back(page: Served, browser: "Browser") -> None:
     before = read(page.root / "Images")
     with opened(browser, f"{page.address}/en/", viewport={"width": 1280, "height": 1000}) as (tab, seen):
@@ -250,6 +264,7 @@ def test_ring_all_with_the_mouse_make_a_class_and_take_it_back(page: Served, bro
         inner.locator("#legend button", has_text="azul").click()
         ring(tab, inner)
         tab.wait_for_selector("text=30 pictures")
+        accessible(tab)
         tab.fill(".rs-map-act input", "discos")
         tab.click(".rs-map-act .primary")
         said = tab.inner_text(".rs-map-ask")

@@ -16,6 +16,7 @@ from refsort.files.moving import Mover
 from refsort.files.requests import Request, member
 from refsort.learn.reviewing import (
     Waiting,
+    Which,
     counts,
     in_turns,
     likely_first,
@@ -39,7 +40,12 @@ class Room:
 
     def filed(self, path: str, target: str, probability: float | None, margin: float) -> None:
         """As a sort would have filed it."""
-        decision = {"class": "rojo", "runner_up": "azul", "probability": probability, "margin": margin}
+        decision: dict[str, object] = {
+            "class": "rojo",
+            "runner_up": "azul",
+            "probability": probability,
+            "margin": margin,
+        }
         decision |= {"verdict": "unsure", "rivals": [["rojo", 0.6], ["azul", 0.4]]}
         run = self.journal.begin_run("sort", "move", {})
         request = Request((member(self.dataset, path, target),), "move", decision, stem=Path(path).stem)
@@ -60,6 +66,10 @@ def hand(room: Room, path: str, class_name: str) -> int | None:
     (found,) = file_by_hand(room.dataset, room.journal, begin(room.journal), [Wish(path, class_name)])
     assert found.target is not None, found.reason
     return found.move
+
+
+def queue(room: Room, which: Which) -> list[str]:
+    return [one.path for one in waiting(room.dataset, room.journal, which)]
 
 
 def test_every_pair_has_its_turn_before_a_second_of_any() -> None:
@@ -87,10 +97,9 @@ def test_queues_hold_what_lies_there_and_what_was_decided(room: Room) -> None:
     disc(room.dataset.path("Unsure/mine.jpg"), COLOURS["rojo"], 9)
     room.dataset.path("Unsure/mine.xmp").write_text("a sidecar is no picture")
     disc(room.dataset.path("Unknown/stray.jpg"), (90, 90, 90), 9)
-    of = lambda which: [one.path for one in waiting(room.dataset, room.journal, which)]  # noqa: E731
-    assert of("unsure") == ["Unsure/rojo1.jpg", "Unsure/rojo0.jpg", "Unsure/mine.jpg"]
-    assert of("unknown") == ["Unknown/stray.jpg"]
-    assert of("doubtful") == ["Dataset/azul/azul1.jpg", "Dataset/azul/azul0.jpg"]
+    assert queue(room, "unsure") == ["Unsure/rojo1.jpg", "Unsure/rojo0.jpg", "Unsure/mine.jpg"]
+    assert queue(room, "unknown") == ["Unknown/stray.jpg"]
+    assert queue(room, "doubtful") == ["Dataset/azul/azul1.jpg", "Dataset/azul/azul0.jpg"]
     assert counts(room.dataset, room.journal) == {"unsure": 3, "unknown": 1, "doubtful": 2}
     assert [one.path for one in waiting(room.dataset, None, "unsure")] == [
         f"Unsure/{name}.jpg" for name in ("mine", "rojo0", "rojo1")
@@ -102,9 +111,9 @@ def test_what_a_person_has_spoken_about_is_not_doubtful(room: Room) -> None:
         room.filed(f"Images/rojo{number}.jpg", f"Dataset/rojo/rojo{number}.jpg", 0.6 + number / 100, 0.1)
     hand(room, "Dataset/rojo/rojo0.jpg", "rojo")
     hand(room, "Dataset/rojo/rojo1.jpg", "azul")
-    assert [one.path for one in waiting(room.dataset, room.journal, "doubtful")] == ["Dataset/rojo/rojo2.jpg"]
+    assert queue(room, "doubtful") == ["Dataset/rojo/rojo2.jpg"]
     room.dataset.path("Dataset/rojo/rojo2.jpg").unlink()
-    assert waiting(room.dataset, room.journal, "doubtful") == []
+    assert queue(room, "doubtful") == []
 
 
 def test_rivals_are_those_of_the_decision_with_the_nearest_references(room: Room) -> None:

@@ -37,7 +37,7 @@ class Learning {
     if (!now || shown !== current()) return;
     this.daemon(now.daemon);
     const kind = KINDS.find((one) => now.job?.kind === `learn.${one}`);
-    if (kind && now.job.state === "running") await this.follow(kind, now.job);
+    if (kind && now.job.state === "running" && !this.working) await this.follow(kind, now.job);
   }
 
   show() {
@@ -208,7 +208,7 @@ class Learning {
   /** Ask before what is in use changes. */
   sure(text, does) {
     const box = el("dialog", { class: "rs-learn-sure", "aria-label": text }, el("p", {}, text),
-      el("div", { class: "rs-bar" }, button(say("learn.yes"), () => (box.close(), does()), "primary"), button(say("learn.no"), () => box.close())));
+      el("div", { class: "rs-bar" }, button(say("learn.go"), () => (box.close(), does()), "primary"), button(say("learn.cancel"), () => box.close())));
     box.addEventListener("close", () => box.remove());
     document.body.append(box);
     box.showModal();

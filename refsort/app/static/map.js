@@ -89,7 +89,8 @@ class Mapping {
         parts: this.parts.filter(([box]) => box.checked).map(([box]) => box.value),
         method: this.method.value, limit: Number(this.limit.value), phrases: this.phrases.value.split("\n").filter((line) => line.trim()), class_phrases: this.described.checked,
       });
-      const ended = await followed(job, (seen) => this.words.replaceChildren(progress(seen)));
+      // The layout itself, after the last picture, can't say how far it is.
+      const ended = await followed(job, (seen) => this.words.replaceChildren(progress(seen.done < seen.total ? seen : { ...seen, total: 0 })));
       for (const text of ended.messages.slice(-2)) tell(text);
       if (ended.state === "done") await this.load(true);
     });
@@ -112,6 +113,7 @@ class Mapping {
     }
     this.prefix = thumbnail("", 320);
     found.data.folders = found.data.folders.map((folder) => this.prefix + folder);
+    for (const group of found.data.groups) if (group.name === "(phrases)") group.name = say("map.phrases_group");
     this.whole.hidden = false;
     await this.frame(found, fresh);
   }

@@ -37,19 +37,19 @@ window.refsortMap = (() => {
   }
 
   function legendOf(data) {
-    const counts = data.groups.map(() => 0);
-    for (const g of numbers(data.group)) counts[g] += 1;
+    const counts = data.groups.map(() => 0), phrases = data.groups.map(() => 0);
+    numbers(data.group).forEach((g, i) => ((i < data.images ? counts : phrases)[g] += 1));
     $("legend").replaceChildren(...data.groups.map(({ name }, g) => {
       const button = document.createElement("button"), image = document.createElement("img"), text = document.createElement("span"), count = document.createElement("small");
       Object.assign(button, { type: "button" }).dataset.group = g;
       button.setAttribute("aria-pressed", "true");
       image.alt = "";
       text.textContent = text.title = name;
-      count.textContent = counts[g];
+      count.textContent = counts[g] || phrases[g];
       button.append(image, text, count);
       const line = document.createElement("li");
       line.append(button);
-      line.hidden = !counts[g];
+      line.hidden = !counts[g] && !phrases[g];
       return line;
     }));
   }

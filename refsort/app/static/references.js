@@ -36,6 +36,7 @@ class Referencing {
     await tried(() => this.list());
     await tried(async () => this.take(await get("/references/check")));
     const { job } = (await tried(() => get("/now"))) ?? {};
+    if (this.busy) return;
     if (job?.state === "running") {
       if (job.kind === "references.check") await this.follow(job);
     } else if (!this.found || this.found.stamp !== this.stamp) await this.check();
@@ -178,8 +179,19 @@ class Referencing {
 
   // -- what a look finds
 
+  /** Look again. One look at a time: what changes meanwhile is looked at afterwards, and another job is not disturbed. */
   async check() {
-    await tried(async () => this.follow(await post("/references/check")));
+    if (this.busy) {
+      this.next = true;
+      return;
+    }
+    this.busy = true;
+    await tried(async () => {
+      const { job } = await get("/now");
+      if (job?.state === "running") tell(say("references.later"));
+      else await this.follow(await post("/references/check"));
+    });
+    this.busy = false;
     this.head();
   }
 
@@ -192,6 +204,9 @@ class Referencing {
     this.busy = false;
     await tried(() => this.list());
     this.head();
+    if (!this.next) return;
+    this.next = false;
+    await this.check();
   }
 
   take(found) {

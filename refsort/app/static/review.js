@@ -133,7 +133,7 @@ class Review {
 
   paint(id, { data, image }) {
     if (data.state === "gone") return this.gone(id, data.where);
-    const held = this.rivals.contains(document.activeElement) || this.others.contains(document.activeElement);
+    const held = [this.tabs, this.rivals, this.others].some((part) => part.contains(document.activeElement));
     const shown = new Set(data.rivals.map((rival) => rival.id));
     const rest = this.classes.filter((one) => !shown.has(one.id)).slice(0, Math.max(0, 9 - data.rivals.length));
     this.digits = [...data.rivals, ...rest];

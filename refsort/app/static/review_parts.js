@@ -7,7 +7,9 @@ const FOUND = 8;
 
 /** The places that a page of Review draws into, as its properties; they are put into `place`. */
 export function shell(page, place) {
-  const act = (key, text, onclick) => el("button", { type: "button", class: "rs-button", "aria-keyshortcuts": key, onclick }, el("kbd", {}, key), ` ${say(`review.${text}`)}`);
+  // After a click Enter confirms the picture again; who came by keyboard stays on the button.
+  const freed = (does) => (event) => (event.detail && page.stage.focus({ preventScroll: true }), does());
+  const act = (key, text, does) => el("button", { type: "button", class: "rs-button", "aria-keyshortcuts": key, onclick: freed(does) }, el("kbd", {}, key), ` ${say(`review.${text}`)}`);
   page.tabs = el("div", { class: "rs-bar", role: "group", "aria-label": say("review.queues") });
   page.progress = el("span", { class: "rs-review-progress soft" });
   page.picture = el("div", { class: "rs-review-picture" });
