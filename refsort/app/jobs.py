@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from refsort.app.texts import LANGUAGES, texts
 from refsort.errors import DatasetHeld, RefsortError
 from refsort.names import show
 from refsort.sorting.events import Item, Run
@@ -116,7 +117,11 @@ class Jobs:
         """The last job of each kind."""
 
     def start(self, kind: str, work: Callable[[Job], Any]) -> Job:
-        """Begin; `work` gets the job as its reporter, and what it returns becomes `result`. Raises Busy."""
+        """Begin; `work` gets the job as its reporter, and what it returns becomes `result`. Raises Busy.
+
+        `kind`: one that the texts have a name for, `job.<kind>`.
+        """
+        assert f"job.{kind}" in texts(LANGUAGES[0]), kind
         with self._lock:
             if self.last is not None and self.last.state == "running":
                 raise Busy(f"'{self.last.kind}' is still running here; wait until it has finished or stop it")

@@ -88,6 +88,7 @@ class Warm:
             self.source = self.stack.enter_context(open_source(room.config, None, Listener()))
         self.index = place(self.source.dataset.state, self.source.encoder) / "index.db"
         self._search: Search | None = None
+        self._inode = 0
         self._shown: Stamp = ()
         self._looked: tuple[float, float, Stamp] = (-1e9, 0.0, ())
 
@@ -111,6 +112,7 @@ class Warm:
         """The search, over what the index holds now."""
         if self._search is None:
             store = self.stack.enter_context(store_of(self.source))
+            self._inode = self.index.stat().st_ino
             self._search = Search(store, self.source.dataset, self.source.encoder, self.source.embedder)
             self._shown = self._rows()
         elif self._shown != self._rows():
@@ -136,7 +138,12 @@ class Warm:
 
     def gone(self) -> bool:
         """Whether the index that is open is no longer the one on disk."""
-        return self._search is not None and not self.index.exists()
+        if self._search is None:
+            return False
+        try:
+            return self.index.stat().st_ino != self._inode
+        except OSError:
+            return True
 
     def _rows(self) -> Stamp:
         assert self._search is not None

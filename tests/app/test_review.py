@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from refsort.files.journal import Journal
+from refsort.files.lock import hold
 from refsort.files.moving import Mover
 from refsort.files.requests import Request, member
 from tests.app.served import ROOT, Served, served
@@ -80,14 +80,6 @@ def labels(page: Served) -> str:
     return done.stdout
 
 
-def kinds(page: Served) -> list[str]:
-    journal = Journal(page.root / ".refsort" / "journal.db", create=False)
-    try:
-        return [record.kind for record in journal.runs()]
-    finally:
-        journal.close()
-
-
 def test_a_picture_comes_with_its_rivals(page: Served) -> None:
     queue = page.api("review/queue?which=unsure")
     assert queue["counts"] == {"unsure": 3 * (EACH + 1), "unknown": 1, "doubtful": 3}
@@ -101,12 +93,14 @@ def test_a_picture_comes_with_its_rivals(page: Served) -> None:
 
 def test_filing_journals_a_hand_move_that_counts_and_back_restores_the_bytes(page: Served) -> None:
     before = (page.root / "Unsure/rojo1.jpg").read_bytes()
-    done = file(page, "Unsure/rojo1.jpg", "azul")
+    with hold(page.root / ".refsort", "watch"):  # As a daemon does.
+        done = file(page, "Unsure/rojo1.jpg", "azul")
     assert (page.root / "Dataset/azul/rojo1.jpg").read_bytes() == before
     assert not (page.root / "Unsure/rojo1.jpg").exists()
-    assert kinds(page)[0] == "hand"
+    assert page.api("sort/runs")[0]["kind"] == "hand"
     assert any("Dataset/azul/rojo1.jpg" in line and "corrected" in line for line in labels(page).splitlines())
-    page.api("review/back", {"move": done["move"], "sha256": "0" * 64})
+    with hold(page.root / ".refsort", "watch"):
+        page.api("review/back", {"move": done["move"], "sha256": "0" * 64})
     assert (page.root / "Unsure/rojo1.jpg").read_bytes() == before
     assert not (page.root / "Dataset/azul/rojo1.jpg").exists()
     assert "nothing to take back" in refused(page, "back", {"move": done["move"], "sha256": "0" * 64})

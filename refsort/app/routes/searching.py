@@ -1,6 +1,8 @@
 """The Search tab: pictures by words, by a picture, or both; and copies of what was found."""
 
-from contextlib import suppress
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from refsort.app.desk import Room
 from refsort.app.jobs import Job
 from refsort.app.routes.asking import shown
 from refsort.app.routes.common import API, id_of, path_of, picture, room_of
-from refsort.app.words_room import Warm, folders_of, plain, words_of
+from refsort.app.words_room import Warm, WordsRoom, folders_of, plain, words_of
 from refsort.errors import ConfigError, DatasetError, RefsortError, UnsafeName
 from refsort.explore.copying import _copy as copy_one
 from refsort.explore.hits import Filters, Found, Hit, Match
@@ -86,7 +88,7 @@ def find(request: Request, name: str, query: Query) -> dict[str, Any]:
     if not (wanted or query.token or query.like):
         raise ConfigError("say what to look for: words such as 'a dog in the snow', or drop a picture")
     filters = _filters(room, query)
-    with words.warm(room) as warm, warm.searching:
+    with words.warm(room) as warm, warm.searching, _index(words):
         behind = 0 if query.as_is or _updating(room) else warm.catch_up(_moved(room))
         if behind:
             return {"behind": behind}
@@ -136,6 +138,16 @@ def copy(request: Request, name: str, copies: Copies) -> dict[str, Any]:
 
 
 # -- the query
+
+
+@contextmanager
+def _index(words: WordsRoom) -> Iterator[None]:
+    """A damaged index is opened anew the next time, and made anew then. Raises DatasetError."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        words.cool()
+        raise DatasetError(f"the index of the search can't be used just now ({error}); search once more") from None
 
 
 def _said(warm: Warm, wanted: str, avoided: str) -> list[tuple[str, float]]:

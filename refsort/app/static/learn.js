@@ -1,12 +1,14 @@
 // Learn: what counts as truth, fine-tuned models and how they came out, training, the daemon, and groups that make classes.
 
-import { button, current, duration, el, followed, get, look, percent, post, progress, say, tell, thumbnail, tried } from "./api.js";
+import { button, current, duration, el, followed, get, language, look, percent, post, progress, say, tell, thumbnail, tried } from "./api.js";
 import { chart } from "./learn_chart.js";
 
 const SOURCES = ["reference", "corrected", "confirmed", "trusted"];
 const KINDS = ["labels", "finetune", "compare", "propose", "make"];
 const BASE = "base";
-const points = (share) => `${share >= 0 ? "+" : "−"}${Math.abs(Math.round(share * 1000) / 10)}`;
+const signed = new Intl.NumberFormat(language, { signDisplay: "exceptZero", maximumFractionDigits: 1 });
+const points = (share) => signed.format(100 * share).replace("-", "−");
+const time = (text) => new Date(text).toLocaleString(language);
 
 export function draw(place) {
   const page = new Learning(place);
@@ -95,7 +97,7 @@ class Learning {
     if (status && status.state !== "stopped" && !status.ill) {
       const counts = Object.entries(status.counts).map(([what, count]) => `${count} ${what}`).join(", ");
       parts.push(el("p", {}, say(`learn.state_${status.state.replace(" ", "_")}`), " ", say("learn.queue", { queue: status.queue }), counts ? ` ${say("learn.counts", { counts })}` : ""),
-        el("p", { class: "soft" }, say("learn.since", { time: new Date(status.started).toLocaleString(), encoder: status.encoder ?? "–", references: status.references })));
+        el("p", { class: "soft" }, say("learn.since", { time: time(status.started), encoder: status.encoder ?? "–", references: status.references })));
       parts.push(status.drift.length ? el("div", { class: "rs-learn-warn" }, el("b", {}, say("learn.drift")), el("ul", {}, ...status.drift.map((text) => el("li", {}, text)))) : el("p", {}, say("learn.no_drift")));
       if (status.error) parts.push(el("p", { class: "bad" }, status.error));
     } else {
@@ -121,7 +123,7 @@ class Learning {
     this.truth.replaceChildren(el("p", { class: "soft" }, say("learn.truth_means")), el("div", { class: "rs-bar" }, count));
     if (!found) return;
     const total = (source) => found.classes.reduce((sum, one) => sum + one[source], 0);
-    const row = (name, of, head = "td") => el("tr", {}, el("th", { scope: "row" }, name), ...SOURCES.map((source) => el(head, { class: "rs-learn-number" }, of(source).toLocaleString())));
+    const row = (name, of, head = "td") => el("tr", {}, el("th", { scope: "row" }, name), ...SOURCES.map((source) => el(head, { class: "rs-learn-number" }, of(source).toLocaleString(language))));
     this.truth.append(this.table([say("learn.class"), ...SOURCES.map((source) => say(`learn.${source}`))], [...found.classes.map((one) => row(one.name, (source) => one[source])), row(say("learn.total"), total)]));
     if (found.contradictions.length) this.truth.append(el("div", { class: "rs-learn-warn" }, el("b", {}, say("learn.contradictions")), el("ul", {}, ...found.contradictions.map((text) => el("li", {}, text)))));
     if (found.left_out.length) this.truth.append(el("details", {}, el("summary", {}, say("learn.left_out", { count: found.left_out.reduce((sum, one) => sum + one.count, 0) })), el("ul", {}, ...found.left_out.map((one) => el("li", {}, `${one.count} × ${one.reason}`)))));
@@ -176,7 +178,7 @@ class Learning {
       model.current || model.error ? "" : button(say("learn.promote"), () => this.sure(say("learn.promote_sure", { run: model.run }) + (model.objections.length ? ` ${say("learn.promote_despite")}` : ""), () => this.change("promote", { run: model.run }))));
     const made = el("article", { class: "rs-learn-model", "aria-label": model.run }, head);
     if (model.error) return made.append(el("p", { class: "bad" }, model.error)), made;
-    made.append(el("p", { class: "soft" }, say("learn.made_of", { base: model.base, recipe: model.recipe, examples: model.examples ?? 0, time: duration(model.seconds ?? 0), date: new Date(model.made).toLocaleString() })), this.verdict(model));
+    made.append(el("p", { class: "soft" }, say("learn.made_of", { base: model.base, recipe: model.recipe, examples: model.examples ?? 0, time: duration(model.seconds ?? 0), date: time(model.made) })), this.verdict(model));
     const { loss, left_out: left, accuracy } = model.curves;
     if (loss?.length > 1) made.append(el("div", { class: "rs-learn-charts" },
       chart(say("learn.loss"), [{ name: say("learn.learned_from"), values: loss }, { name: say("learn.held_out"), values: left }], say("learn.epoch")),

@@ -1,6 +1,6 @@
 // A small line chart in SVG: a few series over the epochs of a training.
 
-import { say } from "./api.js";
+import { language, say } from "./api.js";
 
 const WIDE = 320;
 const HIGH = 170;
@@ -17,7 +17,7 @@ function svg(tag, attributes, ...children) {
  * series: [{ name, values }], a value an epoch, null where there is none. Bounds of the axis: `from` and `to`, else those
  * of the values. `show` writes a value.
  */
-export function chart(title, series, axis, { from, to, show = (value) => `${Math.round(value * 100) / 100}` } = {}) {
+export function chart(title, series, axis, { from, to, show = (value) => value.toLocaleString(language, { maximumFractionDigits: 2 }) } = {}) {
   const known = series.map((one) => ({ ...one, values: one.values ?? [] })).filter((one) => one.values.some((value) => value !== null));
   const all = known.flatMap((one) => one.values.filter((value) => value !== null));
   const low = from ?? Math.min(0, ...all);

@@ -241,7 +241,7 @@ class Referencing {
     const across = one.severity === "error" && (one.kind === "same_picture" || one.kind === "near_duplicate") ? "_across" : "";
     const text = say(`references.${one.kind}${across}`, {
       name: one.pictures[0]?.name ?? "", classes: named.join(", "), first: named[0] ?? "", second: named[1] ?? "", count: one.pictures.length + one.more,
-      odds: numbers.odds > 1000 ? "> 1000" : Math.round(numbers.odds ?? 0), share: whole(numbers.confused ?? 0), ratio: Math.round(numbers.ratio ?? 0), few: FEW,
+      odds: numbers.odds > 1000 ? say("references.over", { odds: 1000 }) : Math.round(numbers.odds ?? 0), share: whole(numbers.confused ?? 0), ratio: Math.round(numbers.ratio ?? 0), few: FEW,
     });
     const names = (at) => `${one.pictures[at].own.name} / ${one.pictures[at].name}`;
     const figures = one.pictures.map((picture, at) => el("figure", {}, this.thumb(picture, () => look(one.pictures.map((p) => p.id), at, names)),

@@ -229,7 +229,7 @@ class Review {
   }
 
   uncount() {
-    this.done -= 1;
+    this.done = Math.max(0, this.done - 1);
     this.times.pop();
   }
 

@@ -51,7 +51,7 @@ class Searching {
   make() {
     this.grid = new Grid(this.window, {
       label: say("search.hits"),
-      picture: (hit) => ({ address: thumbnail(hit.id), alt: hit.caption ? `${hit.where}: ${hit.caption}` : hit.where }),
+      picture: (hit) => ({ address: thumbnail(hit.id), alt: [hit.where, hit.caption, hit.more && say("search.more_title", { count: hit.more })].filter(Boolean).join(" · ") }),
       caption: (hit) => this.caption(hit),
       state: (hit) => (this.marked.has(hit.id) ? "on" : ""),
       click: (hit) => this.mark(hit),

@@ -1,0 +1,269 @@
+"""Where pictures are read from and vectors are written to: a local folder, or a prefix of an object store.
+
+Local paths go through the functions of `os`, since their names may be no text; everything else through pyarrow, which
+takes keys and regions from where each store's own tools take them (AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …).
+"""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from refsort.errors import DatasetError, RefsortError
+from refsort.names import is_litter, is_litter_folder, show, to_bytes
+
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
+"""Two characters at least: C:// is a drive."""
+UNFINISHED = ".refsort-part"
+"""Ends the hidden name of a file that is being written."""
+WITHOUT_FOLDERS = ("s3", "gcs", "abfs")
+"""Stores by pyarrow's names in which an object appears whole or not at all, and folders need not be made."""
+COPIED_AT_ONCE = 8 << 20  # bytes
+
+
+class Found(NamedTuple):
+    """A file at a place."""
+
+    path: str
+    """Relative to the place, with forward slashes; surrogates stand for bytes that are no UTF-8."""
+    size: int
+    mtime_ns: int
+
+
+class Place(Protocol):
+    """A folder, wherever it is."""
+
+    text: str
+    """By which `open_place` finds it again, in another process or on another machine."""
+
+    def files(self, skip: "Place | None" = None) -> Iterator[Found]:
+        """All files below it by the bytes of their paths, hidden ones and what lies in `skip` left out.
+
+        Raises DatasetError if the place isn't there.
+        """
+
+    def open(self, path: str) -> IO[bytes]:
+        """For reading from the beginning on. Raises OSError."""
+
+    def is_there(self) -> bool:
+        """Whether the place itself exists."""
+
+    def names(self) -> set[str]:
+        """Of the files directly in it, finished ones only; empty if there is no such folder."""
+
+    def publish(self, name: str) -> "contextlib.AbstractContextManager[IO[bytes]]":
+        """A file to write to; it appears whole under its name when the block ends well, and not at all otherwise."""
+
+    def remove(self, name: str) -> None:
+        """A file directly in it; nothing happens if there is none."""
+
+
+def open_place(text: str) -> Place:
+    """A path, or a URI such as s3://bucket/prefix. Raises RefsortError if nothing here understands it."""
+    scheme = SCHEME.match(text)
+    if scheme is None:
+        return LocalPlace(Path(text).expanduser())
+    if scheme[1].lower() == "file":
+        return LocalPlace(Path(url2pathname(urlsplit(text).path)))
+    return StorePlace(text)
+
+
+class LocalPlace:
+    """A folder of this machine, or one that all machines mount under the same path."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.text = str(self.root)
+
+    def files(self, skip: Place | None = None) -> Iterator[Found]:
+        """One folder's names are in memory at a time. Links are never followed."""
+        if not self.root.is_dir():
+            raise DatasetError(f"{show(self.text)} is no folder; name one that holds pictures")
+        left_out = skip.root.resolve() if isinstance(skip, LocalPlace) else None
+        return self._below("", left_out)
+
+    def _below(self, folder: str, left_out: Path | None) -> Iterator[Found]:
+        where = self.root / folder
+        if left_out is not None and where.resolve() == left_out:
+            return
+        try:
+            with os.scandir(where) as listed:
+                # As if folders ended in a slash: so the whole walk is in the order of the paths' bytes.
+                entries = sorted((to_bytes(e.name) + b"/" * e.is_dir(follow_symlinks=False), e) for e in listed)
+        except OSError as error:
+            if not folder:
+                raise
+            raise DatasetError(
+                f"{show(str(where))} can't be listed: {(error.strerror or str(error)).lower()}"
+            ) from error
+        for key, entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if key.endswith(b"/"):
+                if not is_litter_folder(entry.name):
+                    yield from self._below(path, left_out)
+            elif not is_litter(entry.name) and entry.is_file(follow_symlinks=False):
+                try:
+                    stat = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield Found(path, stat.st_size, stat.st_mtime_ns)
+
+    def open(self, path: str) -> IO[bytes]:
+        return (self.root / path).open("rb")
+
+    def is_there(self) -> bool:
+        return self.root.is_dir()
+
+    def names(self) -> set[str]:
+        try:
+            return {e.name for e in os.scandir(self.root) if not e.name.startswith(".")}
+        except FileNotFoundError:
+            return set()
+
+    @contextmanager
+    def publish(self, name: str) -> Iterator[IO[bytes]]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        descriptor, text = tempfile.mkstemp(prefix=f".{name}.", suffix=UNFINISHED, dir=self.root)
+        hidden = Path(text)
+        try:
+            with os.fdopen(descriptor, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(descriptor)
+            hidden.chmod(0o666 & ~_umask())
+            hidden.replace(self.root / name)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                hidden.unlink()
+            raise
+        _sync(self.root)
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half written. Only for whoever holds the folder."""
+        for entry in os.scandir(self.root):
+            if entry.name.startswith(".") and entry.name.endswith(UNFINISHED):
+                Path(entry.path).unlink(missing_ok=True)
+
+
+class StorePlace:
+    """A prefix of an object store (or any other file system that pyarrow knows), by its URI."""
+
+    def __init__(self, text: str) -> None:
+        import pyarrow
+        from pyarrow import fs
+
+        self.text = text
+        try:
+            self.fs, base = fs.FileSystem.from_uri(text)
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise RefsortError(f"{show(_without_keys(text))} can't be used: {_first_line(error)}") from error
+        self.base = base.rstrip("/")
+
+    def files(self, skip: Place | None = None) -> Iterator[Found]:
+        """The names of the whole listing are in memory, because pyarrow gives them at once."""
+        from pyarrow import fs
+
+        try:
+            listed = self.fs.get_file_info(fs.FileSelector(self.base, recursive=True))
+        except OSError as error:
+            raise DatasetError(f"{show(_without_keys(self.text))} can't be listed: {_first_line(error)}") from error
+        left_out = f"{skip.base}/" if isinstance(skip, StorePlace) else None
+        start = len(self.base) + 1
+        found = [
+            Found(info.path[start:], info.size, info.mtime_ns or 0)
+            for info in listed
+            if info.type == fs.FileType.File and not (left_out and info.path.startswith(left_out))
+        ]
+        found.sort(key=lambda one: to_bytes(one.path))
+        return (one for one in found if not _is_litter(one.path))
+
+    def open(self, path: str) -> IO[bytes]:
+        file: IO[bytes] = self.fs.open_input_stream(f"{self.base}/{path}")
+        return file
+
+    def is_there(self) -> bool:
+        return True  # A store that can't be reached raises OSError instead of FileNotFoundError.
+
+    def names(self) -> set[str]:
+        from pyarrow import fs
+
+        try:
+            listed = self.fs.get_file_info(fs.FileSelector(self.base, recursive=False, allow_not_found=True))
+        except OSError as error:
+            raise RefsortError(f"{show(_without_keys(self.text))} can't be listed: {_first_line(error)}") from error
+        return {info.base_name for info in listed if info.is_file and not info.base_name.startswith(".")}
+
+    @contextmanager
+    def publish(self, name: str) -> Iterator[IO[bytes]]:
+        """Written to a local file first: a stream to a store that is dropped halfway might leave half an object."""
+        with tempfile.TemporaryFile() as file:
+            yield file
+            file.seek(0)
+            if self.fs.type_name in WITHOUT_FOLDERS:
+                self._send(file, f"{self.base}/{name}")
+                return
+            hidden = f"{self.base}/.{name}.{os.getpid()}{UNFINISHED}"
+            self.fs.create_dir(self.base, recursive=True)
+            self._send(file, hidden)
+            self.fs.move(hidden, f"{self.base}/{name}")
+
+    def _send(self, file: IO[bytes], path: str) -> None:
+        with self.fs.open_output_stream(path) as out:
+            shutil.copyfileobj(file, out, COPIED_AT_ONCE)
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.delete_file(f"{self.base}/{name}")
+
+
+def read_all(place: Place, name: str) -> bytes:
+    """The bytes of a file. Raises OSError."""
+    with place.open(name) as file:
+        return file.read()
+
+
+def write_all(place: Place, name: str, write: Callable[[IO[bytes]], Any]) -> None:
+    """Publish what `write` writes."""
+    with place.publish(name) as file:
+        write(file)
+
+
+def _is_litter(path: str) -> bool:
+    *folders, name = path.split("/")
+    return is_litter(name) or any(map(is_litter_folder, folders))
+
+
+def _without_keys(text: str) -> str:
+    """A URI fit to be shown: it may hold a user's key, and its options another."""
+    return re.sub(r"//[^/@]*@", "//", text.partition("?")[0])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _umask() -> int:
+    """mkstemp makes files that only their owner may read; these are to be like any other."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def _sync(folder: Path) -> None:
+    """Names are on the disk too, where folders can be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
