@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Dialog, Page
 
 ALONE = ("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking")
 """No sandbox: in a container, as root, Chromium starts with none. The others: it asks for nothing by itself."""
@@ -59,7 +59,13 @@ def opened(browser: "Browser", address: str, **context: Any) -> Iterator[tuple["
     page.on("request", lambda request: seen.requests.append(request.url))
     page.on("console", lambda message: seen.errors.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: seen.errors.append(str(error)))
-    page.on("dialog", lambda dialog: (seen.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", lambda dialog: refuse(seen, dialog))
     page.goto(address)
     yield page, seen
     profile.close()
+
+
+def refuse(seen: Seen, dialog: "Dialog") -> None:
+    """No page of ours asks by a dialog of the browser's; a name that was read as HTML may."""
+    seen.errors.append(f"dialog: {dialog.message}")
+    dialog.dismiss()

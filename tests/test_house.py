@@ -40,13 +40,13 @@ def requirements(lines: list[str]) -> dict[str, str]:
 def test_requirements_and_project_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     core, extras = requirements(project["dependencies"]), project["optional-dependencies"]
-    used = [line for name in ("clip", "train", "words", "search", "map") for line in extras[name]]
+    used = [line for name in ("clip", "train", "words", "search", "map", "app") for line in extras[name]]
     everything = core | requirements([line for line in used if not line.startswith("refsort")])
     assert requirements((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()) == everything
     assert requirements((ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()) == requirements(
         extras["dev"]
     )
-    assert not {"torch", "sentence-transformers", "scikit-learn"} & set(core), "the core stays light"
+    assert not {"torch", "sentence-transformers", "scikit-learn", "gradio"} & set(core), "the core stays light"
 
 
 def test_the_words_that_run_py_installs_are_the_projects() -> None:

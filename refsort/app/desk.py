@@ -14,10 +14,12 @@ from refsort.files.confirmed import confirmed_stamp
 from refsort.files.dataset import Dataset
 from refsort.files.inside import inside
 from refsort.files.journal import Journal
+from refsort.files.survey import HandMade
 from refsort.names import show
 from refsort.sorting.models import model_store
-from refsort.sorting.prepared import Prepared, prepare
-from refsort.sorting.sorter import journal_path, journal_to_look_at, journal_to_share
+from refsort.sorting.prepared import Prepared, prepare, renewed
+from refsort.sorting.sorter import journal_to_look_at, journal_to_share
+from refsort.watch.session import references_listing
 
 Stamp = tuple[object, ...]
 
@@ -33,7 +35,8 @@ class Room:
         self.warm = threading.RLock()
         """Held while the warm encoder works: one thread at a time."""
         self._stack = ExitStack()
-        self._prepared: tuple[Stamp, Prepared] | None = None
+        self._prepared: tuple[str, Stamp, Prepared] | None = None
+        self._by_people = HandMade(self.dataset)
         self._hand: int | None = None
 
     @property
@@ -77,12 +80,15 @@ class Room:
         One thread at a time. Raises RefsortError as `prepare` does.
         """
         with self.warm:
-            stamp = self._stamp()
-            if self._prepared is None or self._prepared[0] != stamp:
+            model, stamp = str(model_store(self.dataset).stamp()), self._stamp()
+            if self._prepared is None or self._prepared[0] != model:
                 self.cool()
-                prepared = self._stack.enter_context(prepare(self.config, self.dataset, Listener()))
-                self._prepared = (stamp, prepared)
-            yield self._prepared[1]
+                made = self._stack.enter_context(prepare(self.config, self.dataset, Listener()))
+                self._prepared = model, stamp, made
+            elif self._prepared[1] != stamp:
+                made = renewed(self.config, self.dataset, self._prepared[2], Listener())
+                self._prepared = model, stamp, made
+            yield self._prepared[2]
 
     def cool(self) -> None:
         """Let the warm encoder go."""
@@ -92,15 +98,12 @@ class Room:
             self._stack = ExitStack()
 
     def _stamp(self) -> Stamp:
-        """Changes with all that references are made of."""
-        found: list[object] = [model_store(self.dataset).stamp()]
-        for name in self.dataset.classes():
-            folder = self.dataset.path(f"{self.dataset.names.references}/{name}")
-            found += [name, folder.stat().st_mtime_ns, *self.dataset.reference_files(name)]
-        if journal_path(self.dataset).exists():
+        """Changes with all that references are made of. Raises OSError, JournalError."""
+        found: list[object] = [references_listing(self.dataset)]
+        if self.config.learn_from_corrections:
             with self.looking() as journal:
                 if journal is not None:
-                    found += [confirmed_stamp(journal), journal.rows("SELECT max(id) FROM moves")[0][0]]
+                    found += [confirmed_stamp(journal), self._by_people.listing(journal)]
         return tuple(found)
 
 

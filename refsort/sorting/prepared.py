@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from refsort.config import Config
 from refsort.decide import Judge, Rule, make_judge
@@ -43,6 +43,20 @@ def prepare(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Pr
         references = gather_references(config, dataset, embedder, files, reporter)
         judge = judge_of(config, dataset, encoder, references, files, reporter)
         yield Prepared(encoder, embedder, references, judge)
+
+
+def renewed(
+    config: Config, dataset: Dataset, prepared: Prepared, reporter: Reporter, journal: Journal | None = None
+) -> Prepared:
+    """The same encoder with what lies in the references' folder now, and what people have put right.
+
+    Raises DatasetError, UnsafeName, EmptyClass, EncoderError, JournalError.
+    """
+    files = list_references(dataset, words=may_know_words(config, dataset))
+    found = gather_references(config, dataset, prepared.embedder, files, reporter, journal)
+    return replace(
+        prepared, references=found, judge=judge_of(config, dataset, prepared.encoder, found, files, reporter)
+    )
 
 
 def judge_of(

@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 
 from refsort.config import Config
@@ -21,7 +20,7 @@ from refsort.sorting.class_words import may_know_words
 from refsort.sorting.embedding import Observer
 from refsort.sorting.models import model_store
 from refsort.sorting.one_pass import Pass
-from refsort.sorting.prepared import Prepared, gather_references, judge_of, prepare
+from refsort.sorting.prepared import Prepared, prepare, renewed
 from refsort.sorting.references import list_references
 from refsort.sorting.sorter import begin_run, end_run, journal_path, journal_to_write, new_run
 
@@ -108,7 +107,7 @@ class Session:
             return False
         self._used, self.look_again_at = listing, None
         try:
-            self.prepared = self._with_references()
+            self.prepared = renewed(self.config, self.dataset, self.prepared, self.reporter, self.journal)
         except (RefsortError, OSError) as error:
             self.reporter.message(f"the references changed, and the old ones stay in use: {error}")
             return False
@@ -139,13 +138,6 @@ class Session:
             count, newest = confirmed_stamp(self.journal)
             listing |= self._by_people.listing(self.journal) | {(f"confirmed {newest}", count, 0)}
         return listing
-
-    def _with_references(self) -> Prepared:
-        """The same encoder with what lies in the references' folder now, and what people have put right."""
-        files = list_references(self.dataset, words=may_know_words(self.config, self.dataset))
-        found = gather_references(self.config, self.dataset, self.prepared.embedder, files, self.reporter, self.journal)
-        judge = judge_of(self.config, self.dataset, self.prepared.encoder, found, files, self.reporter)
-        return replace(self.prepared, references=found, judge=judge)
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """The Learn tab: labels, models and their verdicts, promotion, training, the daemon's command, and new classes."""
 
 import json
+import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,7 @@ from refsort.files.lock import hold
 from refsort.files.models import ModelStore
 from refsort.sorting.sorter import journal_path
 from refsort.watch.status import Status
-from tests.app.served import Served, served
+from tests.app.served import ROOT, Served, served
 from tests.browser import opened
 from tests.learn.discs import disc, make_discs, sort
 from tests.trees import contents
@@ -214,7 +216,7 @@ def test_as_a_person_sees_it(page: Served, store: ModelStore, browser: "Browser"
         good.get_by_text("in use", exact=True).wait_for(state="detached")
         assert store.promotion() is None
 
-        shown.get_by_role("button", name="Count the labels").click()
+        shown.get_by_role("button", name=re.compile("^Count")).click()
         shown.get_by_role("row", name="verde 4 0 0").wait_for()
         assert not seen.errors
         assert not seen.outside(page.address, "blob:", "data:")
@@ -249,3 +251,21 @@ def test_a_training_from_the_page(page: Served, store: ModelStore, browser: "Bro
         shown.get_by_text("Change of accuracy:").wait_for()
         assert not seen.errors
     assert contents(page.root / "Clases", page.root / "Dataset") == before
+
+
+@pytest.mark.slow
+def test_without_torch_the_page_says_what_to_install(page: Served, browser: "Browser", tmp_path: Path) -> None:
+    hide = """
+from importlib.machinery import PathFinder
+real = PathFinder.find_spec.__func__
+PathFinder.find_spec = classmethod(lambda cls, name, *rest: None if name == "torch" else real(cls, name, *rest))
+"""
+    (tmp_path / "sitecustomize.py").write_text(hide)
+    env = {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
+    with served(page.root.parent, "Discos", "--encoder", "builtin", env=env) as bare:
+        assert refused(bare, "train", {})[1].endswith("'python3 run.py install train' adds them")
+        with opened(browser, bare.address + "/en/") as (shown, seen):
+            shown.click("#refsort-tab-learn-button")
+            shown.get_by_text("'python3 run.py install train' adds them").wait_for()
+            assert shown.get_by_role("button", name="Start", exact=True).count() == 0
+            assert not seen.errors

@@ -284,8 +284,9 @@ def test_by_keyboard(page: Served, browser: "Browser") -> None:
         tab.keyboard.press("Escape")
         tab.locator("dialog").wait_for(state="detached")
         first = tab.locator(".rs-cell").first.get_attribute("title") or ""
+        name = first.partition(" · ")[0].rpartition("/")[2]
         grid.press("l")
-        tab.locator(".rs-picked").get_by_text(first.rpartition("/")[2]).wait_for()
+        tab.locator(".rs-picked").get_by_text(name).wait_for()
         tab.wait_for_function(
             "title => document.querySelector('.rs-cell') && document.querySelector('.rs-cell').title !== title",
             arg=first,

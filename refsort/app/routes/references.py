@@ -3,6 +3,8 @@
 import hashlib
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Request, UploadFile
@@ -17,7 +19,9 @@ from refsort.errors import BadPicture, DatasetError, RefsortError
 from refsort.files.adding import Adding, Leaving, move_references, put_back, to_class
 from refsort.files.dataset import PHRASES_FILE
 from refsort.images import read_picture
+from refsort.images.isolated import IsolatedReader
 from refsort.names import show, to_bytes
+from refsort.sorting.embedding import Reader
 from refsort.sorting.references import References
 from refsort.sorting.sorter import journal_to_share
 
@@ -69,12 +73,12 @@ def add(request: Request, name: str, files: Annotated[list[UploadFile], File()],
     """
     room = room_of(request, name)
     added, refused, notes = [], [], []
-    with _one_at_a_time:
+    with _one_at_a_time, _reading(room) as read:
         adding = Adding(room.dataset, asked(request, "class"), new=new)
         for file in files:
             given = file.filename or ""
             try:
-                done = adding.add(given, _readable(room, file))
+                done = adding.add(given, _readable(room, file, read))
             except BadPicture as error:
                 refused.append({"name": show(given), "reason": show(str(error))})
                 continue
@@ -179,14 +183,24 @@ def _stamp(room: Room) -> str:
     return digest.hexdigest()[:16]
 
 
-def _readable(room: Room, file: UploadFile) -> bytes:
+@contextmanager
+def _reading(room: Room) -> Iterator[Reader]:
+    """What decodes: a process of its own where the settings want that."""
+    if not room.config.isolate:
+        yield read_picture
+        return
+    with IsolatedReader(1) as reader:
+        yield reader.read
+
+
+def _readable(room: Room, file: UploadFile, read: Reader) -> bytes:
     """A file's bytes, if they are a picture for our own reader. Raises BadPicture."""
     if (file.size or 0) > room.config.max_bytes:
         raise BadPicture("larger than max_bytes")
     data = file.file.read()
     if not data:
         raise BadPicture("the file is empty")
-    read_picture(data, side=SIDE, max_pixels=room.config.max_pixels)
+    read(data, side=SIDE, max_pixels=room.config.max_pixels)
     return data
 
 

@@ -1,4 +1,4 @@
-"""Learn."""
+"""Learn: labels, fine-tuned models, training, the daemon, and groups of pictures that make new classes."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""References."""
+"""References: the classes with their pictures, adding some, and what a look at them finds, each with a remedy."""
 
 from typing import TYPE_CHECKING
 
