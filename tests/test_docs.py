@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import refsort.cli
+import run as project
 from refsort.config import Config
 from refsort.decide import SCORERS
 
@@ -70,7 +71,7 @@ def test_every_flag_in_the_readme_is_known(name: str) -> None:
             "--csv",
         ),
         *("--since", "--copy-to", "--phrases", "--thumbnails", "--several", "--move", "--like", "--not", "--method"),
-        *("--host", "--port", "--password", "--token", "--lang"),
+        *("--host", "--port", "--password", "--token", "--lang", "--from", "--spec"),
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known
 
@@ -146,6 +147,9 @@ def link_environment(copy: Path) -> None:
     """The copy's .venv is the one that runs this test, so that nothing is installed again."""
     if not (ROOT / ".venv").is_dir() or Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
         pytest.skip("the tests do not run in the project's own .venv")
+    stamp = project.read_stamp()
+    if stamp.get("lists") != project.fingerprint() or "test" not in stamp.get("levels", ()):
+        pytest.fail("the requirements changed, and the copy would install itself: 'python3 run.py install test' first")
     (copy / ".venv").symlink_to(ROOT / ".venv")
 
 

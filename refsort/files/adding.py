@@ -229,8 +229,15 @@ def _leave(dataset: Dataset, one: Leaving, folder: str, counts: Counter[str]) ->
     if one.sha256 not in (None, members[0].sha256):
         raise DatasetError("it is not the picture that was shown")
     counts[class_name] -= 1
-    reason = f"a person took it out of the references of {show(class_name)}"
-    return Request(members, "move", {"verdict": "named", "reason": reason}, stem=group.stem)
+    decision = None
+    if folder.startswith(f"{top}/"):
+        said = folder.partition("/")[2]
+        decision = {
+            "class": said,
+            "verdict": "named",
+            "reason": f"a person said so of a reference of {show(class_name)}",
+        }
+    return Request(members, "move", decision, stem=group.stem)
 
 
 def put_back(dataset: Dataset, journal: Journal, run: int) -> Undone:

@@ -10,15 +10,14 @@ import itertools
 import re
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from refsort.names import from_bytes, to_bytes
-from refsort.scale.places import Found, Place
-from refsort.scale.vectors import is_shard
+from refsort.names import to_bytes
+from refsort.scale.places import Found, Place, is_shard
 
 FILES = 256
 """Of a part, unless the user names another number: about 3 s of one core with `builtin`, and 660 kB of vectors."""
@@ -83,27 +82,33 @@ def listing_numbers(names: Iterable[str]) -> list[int]:
     return sorted(int(match[1]) for name in names if (match := _LISTING.fullmatch(name)))
 
 
-def bring_up_to_date(
-    source: Place, target: Place, again: Mapping[bytes, int], files_a_part: int = FILES
-) -> Listings:
+def bring_up_to_date(source: Place, target: Place, again: Mapping[bytes, int], files_a_part: int = FILES) -> Listings:
     """List the source, and keep what is new against the listings at the target as a further one.
 
     `again`: path → part of files that could not be had then; they count as new. Raises DatasetError, OSError.
     """
     numbers = listing_numbers(target.names())
-    parts = 1 + max((row.part for row in _all_rows(target, numbers)), default=-1)
-    counted = _Counted(source.files(skip=target))
-    news = _divide(_changes(iter(counted), _standing(target, numbers), again), parts, files_a_part)
+    parts = 1 + max((row.part for number in numbers for row in _rows(target, number)), default=-1)
+    files = 0
+
+    def counted() -> Iterator[Found]:
+        nonlocal files
+        for files, found in enumerate(source.files(skip=target), 1):
+            yield found
+
+    news = _batches(_divide(_changes(counted(), _standing(target, numbers), again), parts, files_a_part))
     first = next(news, None)
     if first is None:
-        return Listings(parts, counted.files)
-    last = _Last(itertools.chain([first], news), parts - 1)
-    with target.publish(listing_name(1 + max(numbers, default=0))) as file, pq.ParquetWriter(
-        file, SCHEMA, compression="zstd"
-    ) as writer:
-        for rows in _batches(iter(last)):
-            writer.write_table(pa.table(list(zip(*rows, strict=True)), schema=SCHEMA))
-    return Listings(last.part + 1, counted.files)
+        return Listings(parts, files)
+    with (
+        target.publish(listing_name(1 + max(numbers, default=0))) as file,
+        pq.ParquetWriter(file, SCHEMA, compression="zstd") as writer,
+    ):
+        for rows in itertools.chain([first], news):
+            columns = zip(*rows, strict=True)
+            writer.write_table(pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], SCHEMA))
+            parts = max(parts, 1 + max(row.part for row in rows))
+    return Listings(parts, files)
 
 
 def parts_to_do(target: Place, done: Container[int]) -> Iterator[Part]:
@@ -147,7 +152,7 @@ def _histories(target: Place, numbers: list[int]) -> dict[bytes, list[int]]:
 
 
 def _changes(fresh: Iterator[Found], standing: Iterator[Listed], again: Mapping[bytes, int]) -> Iterator[Listed]:
-    """Rows whose part is GONE or still NONE + 1, that is 0: to be given. Both sides in the order of paths."""
+    """What is new or changed, its part not given yet (0), and what is GONE. Both sides in the order of paths."""
     known = next(standing, None)
     for found in fresh:
         path = to_bytes(found.path)
@@ -189,11 +194,6 @@ def _standing(target: Place, numbers: list[int]) -> Iterator[Listed]:
         *_, (_, _, newest) = same
         if newest.part != GONE:
             yield newest
-
-
-def _all_rows(target: Place, numbers: list[int]) -> Iterator[Listed]:
-    for number in numbers:
-        yield from _rows(target, number)
 
 
 def _rows(target: Place, number: int) -> Iterator[Listed]:

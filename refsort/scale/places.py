@@ -9,14 +9,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from refsort.errors import DatasetError, RefsortError
+from refsort.files.identity import open_regular
 from refsort.names import is_litter, is_litter_folder, show, to_bytes
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -26,6 +27,8 @@ UNFINISHED = ".refsort-part"
 WITHOUT_FOLDERS = ("s3", "gcs", "abfs")
 """Stores by pyarrow's names in which an object appears whole or not at all, and folders need not be made."""
 COPIED_AT_ONCE = 8 << 20  # bytes
+
+_SHARD = re.compile(rb"\.(?:tar|tar\.gz|tgz)(?=/|\Z)", re.IGNORECASE)
 
 
 class Found(NamedTuple):
@@ -50,7 +53,10 @@ class Place(Protocol):
         """
 
     def open(self, path: str) -> IO[bytes]:
-        """For reading from the beginning on. Raises OSError."""
+        """For reading anywhere in it. Raises OSError."""
+
+    def stream(self, path: str) -> IO[bytes]:
+        """For reading a large file from the beginning on. Raises OSError."""
 
     def is_there(self) -> bool:
         """Whether the place itself exists."""
@@ -117,6 +123,9 @@ class LocalPlace:
 
     def open(self, path: str) -> IO[bytes]:
         return (self.root / path).open("rb")
+
+    def stream(self, path: str) -> IO[bytes]:
+        return os.fdopen(open_regular(self.root / path), "rb")
 
     def is_there(self) -> bool:
         return self.root.is_dir()
@@ -188,7 +197,12 @@ class StorePlace:
         return (one for one in found if not _is_litter(one.path))
 
     def open(self, path: str) -> IO[bytes]:
-        file: IO[bytes] = self.fs.open_input_stream(f"{self.base}/{path}")
+        file: IO[bytes] = self.fs.open_input_file(f"{self.base}/{path}")
+        return file
+
+    def stream(self, path: str) -> IO[bytes]:
+        # Unbuffered, each small read would be a request.
+        file: IO[bytes] = self.fs.open_input_stream(f"{self.base}/{path}", buffer_size=COPIED_AT_ONCE)
         return file
 
     def is_there(self) -> bool:
@@ -232,10 +246,21 @@ def read_all(place: Place, name: str) -> bytes:
         return file.read()
 
 
-def write_all(place: Place, name: str, write: Callable[[IO[bytes]], Any]) -> None:
-    """Publish what `write` writes."""
+def write_all(place: Place, name: str, data: bytes) -> None:
+    """Publish a small file. Raises OSError."""
     with place.publish(name) as file:
-        write(file)
+        file.write(data)
+
+
+def is_shard(path: bytes) -> bool:
+    """Whether a file of this path is a tar archive of pictures, as WebDataset makes them."""
+    found = _SHARD.search(path, max(len(path) - len(b".tar.gz"), 0))
+    return found is not None and found.end() == len(path)
+
+
+def shards_of(path: bytes) -> list[bytes]:
+    """The path itself, and the tar files that it may be in by its name."""
+    return [path, *(path[: match.end()] for match in _SHARD.finditer(path))]
 
 
 def _is_litter(path: str) -> bool:

@@ -37,7 +37,8 @@ from numpy.typing import NDArray
 
 from refsort.errors import DatasetError
 from refsort.names import show
-from refsort.scale.places import Place, open_place, read_all
+from refsort.scale.listing import replaced_rows
+from refsort.scale.places import Place, open_place, read_all, shards_of
 
 VERSION = 1
 ABOUT = "embedding.json"
@@ -73,7 +74,9 @@ def read_about(place: Place) -> About | None:
         found = json.loads(read_all(place, ABOUT))
         if found["version"] != VERSION:
             raise DatasetError(f"{show(place.text)}: {ABOUT} is of version {found['version']}, this program knows 1")
-        return About(VERSION, *(str(found[key]) for key in ("encoder", "fingerprint")), int(found["dim"]), found["source"])
+        return About(
+            VERSION, *(str(found[key]) for key in ("encoder", "fingerprint")), int(found["dim"]), found["source"]
+        )
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
@@ -116,8 +119,6 @@ def read_vectors(
     `folder`: as given to `--to`, or its URI. `parts`: only these, as `done_parts` names them. Memory does not grow
     with the number of pictures. Raises DatasetError if there are no vectors, OSError if a part can't be read.
     """
-    from refsort.scale.listing import replaced_rows
-
     place = open_place(str(folder))
     about = read_about(place)
     if about is None:
@@ -137,7 +138,7 @@ def _rows(parquet: pq.ParquetFile, columns: Sequence[str], hidden: set[bytes]) -
     wanted = list(dict.fromkeys([*columns, "path"] if hidden else columns))
     for batch in parquet.iter_batches(ROWS, columns=wanted):
         if hidden:
-            kept = [owner(path) not in hidden for path in batch.column("path").to_pylist()]
+            kept = [hidden.isdisjoint(shards_of(path)) for path in batch.column("path").to_pylist()]
             batch = batch.filter(pa.array(kept, pa.bool_()))
         batch = batch.select(list(columns))
         if batch.num_rows:
@@ -151,21 +152,3 @@ def matrix(batch: pa.RecordBatch) -> tuple[NDArray[np.float32], NDArray[np.bool_
     found = np.zeros((batch.num_rows, column.type.list_size), np.float32)
     found[there] = column.flatten().to_numpy(zero_copy_only=False).reshape(-1, column.type.list_size)
     return found, there
-
-
-SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-
-
-def is_shard(path: bytes) -> bool:
-    """Whether a file of this path is an archive of pictures."""
-    return path.lower().endswith(tuple(suffix.encode() for suffix in SHARD_SUFFIXES))
-
-
-def owner(path: bytes) -> bytes:
-    """The listed file that a row belongs to: of a tar file's member, the tar file."""
-    for mark in _INSIDE.finditer(path.lower()):
-        return path[: mark.end() - 1]
-    return path
-
-
-_INSIDE = re.compile(rb"\.(?:tar|tar\.gz|tgz)/")

@@ -172,6 +172,7 @@ def test_stopping_in_the_middle_of_a_burst_leaves_nothing_half_done(dataset: Pat
     assert "interrupted" not in refsort("history", *on(dataset)).out
 
 
+@pytest.mark.slow  # tests/faults/test_soak.py does a bounded share of the same
 def test_killed_again_and_again_in_a_burst_nothing_is_lost_or_doubled(dataset: Path) -> None:
     rng, expected = random.Random(4), contents(dataset)
     pictures = {f"{n:03}.jpg": disc("rojo" if n % 2 else "azul", n) for n in range(240)}

@@ -22,6 +22,7 @@ from tests.e2e.helpers import Done, on
 from tests.e2e.watching import disc, make_dataset
 from tests.faults import worker
 from tests.faults.seccomp import fail, unavailable
+from tests.faults.stepping import chosen, some_or_every
 from tests.faults.test_kill import ELSEWHERE, fresh, settle_and_check
 from tests.trees import contents, read
 
@@ -99,21 +100,27 @@ def failing_from(k: int, root: Path, way: str, errors: Errors) -> int:
     return forked(work)
 
 
+@some_or_every
 @pytest.mark.parametrize(("way", "broken"), HERE)
-def test_a_disk_that_fails_from_any_step_on_loses_nothing(tmp_path: Path, way: str, broken: str) -> None:
-    every_step(tmp_path, None, way, broken)
+def test_a_disk_that_fails_from_any_step_on_loses_nothing(tmp_path: Path, way: str, broken: str, every: bool) -> None:
+    every_step(tmp_path, None, way, broken, every=every)
 
 
+@some_or_every
 @pytest.mark.parametrize(("way", "broken"), ACROSS)
-def test_nor_does_one_on_the_way_to_another(tmp_path: Path, elsewhere: Path, way: str, broken: str) -> None:
-    every_step(elsewhere, tmp_path / "Dataset", way, broken)  # the journal in memory, as it is much faster there
+def test_nor_does_one_on_the_way_to_another(
+    tmp_path: Path, elsewhere: Path, way: str, broken: str, every: bool
+) -> None:
+    every_step(
+        elsewhere, tmp_path / "Dataset", way, broken, every=every
+    )  # the journal in memory, as it is much faster there
 
 
-def every_step(folder: Path, other: Path | None, way: str, broken: str) -> None:
+def every_step(folder: Path, other: Path | None, way: str, broken: str, *, every: bool) -> None:
     errors = dict.fromkeys(BROKEN_SETS.get(broken, (broken,)), EIO)
     _, steps = worker.in_a_process(fresh(folder / "count", other).root, 0, way, "move")
     assert steps > 8
-    for k in range(1, steps + 1):
+    for k in chosen(steps, (way, broken, other is None), every=every):
         data = fresh(folder / f"k{k}", other)
         roots = [data.root, *([other] if other else [])]
         before = contents(*roots)

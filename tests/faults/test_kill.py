@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from refsort.files.dataset import Dataset
+from tests.faults.stepping import chosen, some_or_every
 from tests.faults.worker import in_a_process, take_all_back, work
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, contents, read
@@ -62,30 +63,34 @@ MORE = [
 ]
 
 
+@some_or_every
 @pytest.mark.parametrize(("way", "action", "across"), CASES + MORE)
-def test_killed_before_every_step(tmp_path: Path, way: str, action: str, across: bool) -> None:
+def test_killed_before_every_step(tmp_path: Path, way: str, action: str, across: bool, every: bool) -> None:
     other = ELSEWHERE / f"refsort-{os.getpid()}-{tmp_path.name}" if across else None
     if other is not None and (not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == tmp_path.stat().st_dev):
         pytest.skip("there is no second file system here")
     try:
-        every_step(tmp_path, other, way, action)
+        every_step(tmp_path, other, way, action, every=every)
     finally:
         if other is not None:
             shutil.rmtree(other, ignore_errors=True)
 
 
+@some_or_every
 @pytest.mark.parametrize("size", [1, 2])
 @pytest.mark.parametrize("way", ["rename", "link"])
-def test_killed_before_every_step_of_a_smaller_batch(tmp_path: Path, way: str, size: int) -> None:
-    every_step(tmp_path, None, way, "move", BATCHES[size])
+def test_killed_before_every_step_of_a_smaller_batch(tmp_path: Path, way: str, size: int, every: bool) -> None:
+    every_step(tmp_path, None, way, "move", BATCHES[size], every=every)
 
 
-def every_step(tmp_path: Path, other: Path | None, way: str, action: str, arrived: Tree = ARRIVED) -> None:
+def every_step(
+    tmp_path: Path, other: Path | None, way: str, action: str, arrived: Tree = ARRIVED, *, every: bool
+) -> None:
     data = fresh(tmp_path / "count", other, arrived)
     code, steps = in_a_process(data.root, 0, way, action)
     assert code == 0
     assert steps > 8
-    for k in range(1, steps + 1):
+    for k in chosen(steps, (way, action, other is None, len(arrived)), every=every):
         root = tmp_path / f"k{k}"
         data = fresh(root, other, arrived)
         code, _ = in_a_process(root, k, way, action)

@@ -20,6 +20,7 @@ from refsort.files.sidecars import tag_request
 from refsort.files.tagging import Tagger
 from refsort.files.undo import choose, undo
 from refsort.files.xmp import merge, new, subjects
+from tests.faults.stepping import chosen, some_or_every
 from tests.faults.worker import Killer, counted, take_all_back
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, read
@@ -94,14 +95,15 @@ def hidden(data: Dataset) -> list[str]:
     return [p.name for p in data.path("Images").iterdir() if p.name.startswith(".")]
 
 
+@some_or_every
 @pytest.mark.parametrize("way", ["exchange", "rename", "placeholder"])
-def test_killed_before_every_step_of_tagging(tmp_path: Path, way: str) -> None:
+def test_killed_before_every_step_of_tagging(tmp_path: Path, way: str, every: bool) -> None:
     data = dataset_of(tmp_path / "count", {"Images": dict(ARRIVED)})
     code, steps = in_a_process(data.root, 0, way, "tag")
     assert code == 0
     assert steps > 10
     assert read(data.path("Images")) == TAGGED
-    for k in range(1, steps + 1):
+    for k in chosen(steps, way, every=every):
         where = f"{way}, step {k} of {steps}"
         data = dataset_of(tmp_path / f"k{k}", {"Images": dict(ARRIVED)})
         code, _ = in_a_process(data.root, k, way, "tag")
@@ -120,15 +122,16 @@ def test_killed_before_every_step_of_tagging(tmp_path: Path, way: str) -> None:
         shutil.rmtree(data.root)
 
 
+@some_or_every
 @pytest.mark.parametrize("way", ["exchange", "rename"])
-def test_killed_before_every_step_of_taking_tags_back(tmp_path: Path, way: str) -> None:
+def test_killed_before_every_step_of_taking_tags_back(tmp_path: Path, way: str, every: bool) -> None:
     template = dataset_of(tmp_path / "template", {"Images": dict(ARRIVED)})
     assert in_a_process(template.root, 0, way, "tag")[0] == 0
     data = start(tmp_path / "count", template.root)
     code, steps = in_a_process(data.root, 0, way, "undo")
     assert code == 0
     assert read(data.path("Images")) == ARRIVED
-    for k in range(1, steps + 1):
+    for k in chosen(steps, way, every=every):
         where = f"{way}, step {k} of {steps}"
         data = start(tmp_path / f"k{k}", template.root)
         assert in_a_process(data.root, k, way, "undo")[0] == -signal.SIGKILL, where
