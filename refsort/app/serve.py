@@ -43,9 +43,7 @@ def built(desk: Desk, door: Door) -> Iterator[Guard]:
     """
     with tempfile.TemporaryDirectory(prefix="refsort-app-", ignore_cleanup_errors=True) as scratch:
         os.environ["GRADIO_TEMP_DIR"] = scratch
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         os.environ["GRADIO_NUM_PORTS"] = "1"
-        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
         try:
             import gradio  # noqa: F401
         except ImportError as error:

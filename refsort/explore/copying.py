@@ -32,13 +32,13 @@ def copy_hits(dataset: Dataset, hits: Sequence[Hit], folder: Path) -> tuple[list
     failed: list[tuple[str, str]] = []
     for number, hit in enumerate(hits):
         try:
-            copied.append(_copy(dataset.path(hit.path), target, number))
+            copied.append(copy_one(dataset.path(hit.path), target, number))
         except OSError as error:
             failed.append((hit.path, (error.strerror or str(error)).lower()))
     return copied, failed
 
 
-def _copy(source: Path, folder: Path, number: int) -> Path:
+def copy_one(source: Path, folder: Path, number: int) -> Path:
     stat = look(source)
     if stat is None:
         raise FileNotFoundError(2, "it is gone")

@@ -190,7 +190,7 @@ def test_as_a_person_sees_it(page: Served, store: ModelStore, browser: "Browser"
     with opened(browser, page.address + "/en/") as (shown, seen):
         shown.click("#refsort-tab-learn-button")
         shown.get_by_text("No daemon watches this dataset").wait_for()
-        assert shown.get_by_text("refsort watch --dataset Discos").count() == 1
+        shown.get_by_text("refsort watch --dataset Discos").wait_for()
         said = Status("Discos", 1e9, state="watching", queue=3, counts={"sorted": 7}, drift=["class <i>azul</i>: odd"])
         said.write(status.parent)
         shown.get_by_text("class <i>azul</i>: odd").wait_for()
@@ -199,7 +199,7 @@ def test_as_a_person_sees_it(page: Served, store: ModelStore, browser: "Browser"
         good, bad = shown.get_by_role("article", name=first), shown.get_by_role("article", name=second)
         good.get_by_text("90 % → 95 %, a change of +5 points (each bound with 90 %: −1.2 to +11)").wait_for()
         bad.get_by_text("it is <b>no</b> better").wait_for()
-        assert good.get_by_role("img", name="Loss: learned from from 1 to 0.25; held out from 0.5 to 0.5").count() == 1
+        good.get_by_role("img", name="Loss: learned from from 1 to 0.25; held out from 0.5 to 0.5").wait_for()
 
         bad.get_by_role("button", name="Put into use").click()
         shown.get_by_text("The test speaks against it.").wait_for()

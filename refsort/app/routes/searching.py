@@ -16,7 +16,7 @@ from refsort.app.routes.asking import shown
 from refsort.app.routes.common import API, id_of, path_of, picture, room_of
 from refsort.app.words_room import Warm, WordsRoom, folders_of, plain, words_of
 from refsort.errors import ConfigError, DatasetError, RefsortError, UnsafeName
-from refsort.explore.copying import _copy as copy_one
+from refsort.explore.copying import copy_one
 from refsort.explore.hits import Filters, Found, Hit, Match
 from refsort.explore.index import bring_up_to_date
 from refsort.explore.query import Part
