@@ -39,6 +39,7 @@ def copy_hits(dataset: Dataset, hits: Sequence[Hit], folder: Path) -> tuple[list
 
 
 def copy_one(source: Path, folder: Path, number: int) -> Path:
+    """A proven copy under a name that nobody has; `number` keeps the copies of one process apart. Raises OSError."""
     stat = look(source)
     if stat is None:
         raise FileNotFoundError(2, "it is gone")

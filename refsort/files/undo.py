@@ -85,7 +85,11 @@ def _moves_of_file(journal: Journal, dataset: Dataset, file: str, run: int | Non
 def undo(
     dataset: Dataset, journal: Journal, moves: list[Move], undoes: str, *, progress: Progress | None = None
 ) -> Undone:
-    """Take moves back, given newest first. Call it under the dataset's lock."""
+    """Take moves back, given newest first.
+
+    Call it under the dataset's lock, but for a few moves of a person's: those may go beside whoever holds it, as every
+    batch waits for its turn and targets are exact.
+    """
     run = journal.begin_run("undo", "undo", {}, undoes=undoes)
     result = Undone(run, undoes)
     finder = _Finder(dataset, journal)

@@ -97,7 +97,7 @@ def read_members(place: Place, row: Listed, max_bytes: int, *, patient: bool = T
 
 def _member(tar: tarfile.TarFile, member: tarfile.TarInfo, shard: str, max_bytes: int) -> Content:
     path = f"{shard}/{member.name.removeprefix('./')}"
-    stat = FileStat(0, 0, member.size, int(member.mtime * 1e9), 1)
+    stat = FileStat(0, 0, member.size, int(member.mtime * 10**9), 1)
     file = tar.extractfile(member)
     assert file is not None  # only links and folders give none
     if member.size > max_bytes:

@@ -93,7 +93,8 @@ def bring_up_to_date(source: Place, target: Place, again: Mapping[bytes, int], f
 
     def counted() -> Iterator[Found]:
         nonlocal files
-        for files, found in enumerate(source.files(skip=target), 1):
+        for found in source.files(skip=target):
+            files += 1
             yield found
 
     news = _batches(_divide(_changes(counted(), _standing(target, numbers), again), parts, files_a_part))

@@ -74,9 +74,8 @@ def read_about(place: Place) -> About | None:
         found = json.loads(read_all(place, ABOUT))
         if found["version"] != VERSION:
             raise DatasetError(f"{show(place.text)}: {ABOUT} is of version {found['version']}, this program knows 1")
-        return About(
-            VERSION, *(str(found[key]) for key in ("encoder", "fingerprint")), int(found["dim"]), found["source"]
-        )
+        encoder, fingerprint, source = (str(found[key]) for key in ("encoder", "fingerprint", "source"))
+        return About(VERSION, encoder, fingerprint, int(found["dim"]), source)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:

@@ -1,6 +1,6 @@
 """One part from beginning to end, the same for every engine: read, decode, encode, write."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +12,7 @@ from refsort.files.dataset import Dataset
 from refsort.images import READING, read_picture
 from refsort.names import from_bytes
 from refsort.scale.contents import AGAIN, Content, read_listed, read_members
-from refsort.scale.listing import Part
+from refsort.scale.listing import Listed, Part
 from refsort.scale.parts import PartWriter, write_again
 from refsort.scale.places import open_place
 from refsort.scale.vectors import VERSION, About, part_name
@@ -59,6 +59,14 @@ class Done:
     """(path, why there is no vector), of the first few."""
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A part that could not be done this time."""
+
+    number: int
+    why: str
+
+
 class Worker:
     """Does parts, one after the other."""
 
@@ -90,7 +98,7 @@ class Worker:
             PartWriter(file, self.about) as writer,
             self._reader(attempt) as read,
         ):
-            for found in self._embedded(part, read, patient=attempt < ISOLATED_FROM):
+            for found in self._embedded(part, read, attempt):
                 self.looked_at += 1
                 step()
                 if found.state == "foreign":
@@ -105,37 +113,49 @@ class Worker:
                 write_again(self.target, part.number, [from_bytes(part.files[0].path)] if part.is_shard else again)
         return done
 
-    def _embedded(self, part: Part, read: Reader, *, patient: bool) -> Iterator[Embedded]:
+    def prepared(self, files: Sequence[Listed] | Sequence[Content], attempt: int) -> list[Embedded]:
+        """Read and decode only, for a worker elsewhere that encodes: one for each, with `prepared` if it is a picture.
+
+        `files`: of the source, or what another has read already. Raises DatasetError, and OSError, as `do`.
+        """
+        with self._reader(attempt) as read:
+            return [self._prepared(one, read, attempt) for one in files]
+
+    def _embedded(self, part: Part, read: Reader, attempt: int) -> Iterator[Embedded]:
         stand_ins = getattr(self.encoder, "stand_ins", {})
-        slots = self._members(part, read, patient) if part.is_shard else self._files(part, read, patient)
         encode = partial(encoded, encoder=self.encoder)
+        slots = self._slots(part, read, attempt)
         for found in flow(slots, encode, batch_size=self.batch_size, threads=self.threads):
             yield stood_in(found, stand_ins)
 
-    def _files(self, part: Part, read: Reader, patient: bool) -> Iterator[Slot]:
-        max_bytes = self.job.config.max_bytes
-        for row in part.files:
-            yield lambda row=row: self._prepared(read_listed(self.source, row, max_bytes, patient=patient), read)
+    def _slots(self, part: Part, read: Reader, attempt: int) -> Iterator[Slot]:
+        if part.is_shard:
+            return self._members(part, read, attempt)
+        return (partial(self._prepared, row, read, attempt) for row in part.files)
 
-    def _members(self, part: Part, read: Reader, patient: bool) -> Iterator[Slot]:
+    def _members(self, part: Part, read: Reader, attempt: int) -> Iterator[Slot]:
         """The archive is read in this thread, never further ahead than the others can decode."""
         room = BoundedSemaphore(2 * self.threads + 2)
 
         def prepared(content: Content) -> Embedded:
             try:
-                return self._prepared(content, read)
+                return self._prepared(content, read, attempt)
             finally:
                 room.release()
 
-        for content in read_members(self.source, part.files[0], self.job.config.max_bytes, patient=patient):
+        max_bytes, patient = self.job.config.max_bytes, attempt < ISOLATED_FROM
+        for content in read_members(self.source, part.files[0], max_bytes, patient=patient):
             room.acquire()
             yield partial(prepared, content)
 
-    def _prepared(self, content: Content, read: Reader) -> Embedded:
+    def _prepared(self, file: Listed | Content, read: Reader, attempt: int) -> Embedded:
         """Runs in a thread."""
         config = self.job.config
-        found = judge_content(*content, config.max_bytes)
-        return decoded(found, content[1], self.encoder, config.max_pixels, read) if found.state == "ok" else found
+        if isinstance(file, Listed):
+            file = read_listed(self.source, file, config.max_bytes, patient=attempt < ISOLATED_FROM)
+        found, data = file
+        found = judge_content(found, data, config.max_bytes)
+        return decoded(found, data, self.encoder, config.max_pixels, read) if found.state == "ok" else found
 
     @contextmanager
     def _reader(self, attempt: int) -> Iterator[Reader]:

@@ -243,7 +243,7 @@ def test_as_a_person_does_it(page: Served, browser: "Browser", tmp_path: Path) -
         shown.get_by_text("moved to Duplicates/Clases/rojo").wait_for()
         assert not rojo.exists()
         shown.locator(".rs-ref-finding.error").wait_for(state="detached")
-        shown.get_by_role("button", name="Undo").first.click()
+        shown.get_by_role("button", name="Undo the last change").click()
         shown.locator(".rs-ref-finding.error").wait_for()
         assert rojo.exists()
 

@@ -83,4 +83,6 @@ def _stamp(request: Request, name: str) -> str:
     for top in sorted(room.tops):
         folder = room.dataset.path(top)
         parts.append(folder.stat().st_mtime_ns if folder.is_dir() else 0)
+    references = room.dataset.names.references
+    parts += [room.dataset.path(f"{references}/{name}").stat().st_mtime_ns for name in room.dataset.classes()]
     return "-".join(map(str, parts))

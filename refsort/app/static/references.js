@@ -31,6 +31,7 @@ class Referencing {
   async begin() {
     this.classes = [];
     this.found = null;
+    this.last = null;
     this.open = new Set();
     this.all = false;
     await tried(() => this.list());
@@ -161,6 +162,7 @@ class Referencing {
       const seen = pictures.every((one) => one.sha256) ? pictures.map((one) => one.sha256) : null;
       const done = await post("/references/move", { ids: pictures.map((one) => one.id), seen, to, target });
       for (const one of done.stayed.slice(0, 3)) tell(`${one.name}: ${one.reason}`, { bad: true });
+      if (done.run) this.last = done.run;
       if (done.moved.length) tell(say(done.moved.length === 1 ? "references.moved_one" : "references.moved", { count: done.moved.length, folder: done.moved[0].folder }), { action: say("references.undo"), does: () => this.back(done.run) });
       await this.list();
       if (done.moved.length) await this.check();
@@ -170,6 +172,7 @@ class Referencing {
   async back(run) {
     await tried(async () => {
       const done = await post("/references/back", { run });
+      if (this.last === run) this.last = null;
       for (const one of done.left.slice(0, 3)) tell(`${one.name}: ${one.reason}`, { bad: true });
       if (done.restored) tell(say("references.restored", { count: done.restored }));
       await this.list();
@@ -222,7 +225,8 @@ class Referencing {
     const expected = this.found?.accuracy;
     const accuracy = this.found && el("span", {}, expected ? say("references.accuracy", { share: whole(expected.accuracy), low: whole(expected.low), high: whole(expected.high) }) : say("references.accuracy_unknown"),
       this.found.one_more ? el("span", { class: "soft" }, ` ${say("references.one_more", { points: Math.round(1000 * this.found.one_more) / 10 })}`) : "");
-    this.bar.replaceChildren(again, ...[accuracy, stale].filter(Boolean));
+    const undo = this.last && button(say("references.undo_last"), () => this.back(this.last));
+    this.bar.replaceChildren(again, ...[undo, accuracy, stale].filter(Boolean));
   }
 
   show() {

@@ -16,7 +16,10 @@ def texts(language: str) -> dict[str, str]:
     for file in files(__name__).joinpath(language).iterdir():
         tab = file.name.removesuffix(".yaml")
         for key, text in yaml.safe_load(file.read_text(encoding="utf-8")).items():
-            found[f"{tab}.{key}"] = str(text)
+            assert isinstance(key, str) and isinstance(text, str), (
+                f"{file.name}: {key}: quote what YAML reads as no text"
+            )
+            found[f"{tab}.{key}"] = text
     return found
 
 
