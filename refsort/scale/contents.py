@@ -43,7 +43,7 @@ def _not_given(place: Place, path: str, error: OSError, patient: bool) -> Embedd
     gone = isinstance(error, FileNotFoundError)
     if gone and not place.is_there():
         raise DatasetError(
-            f"{show(place.text)} is not there any more; what is done stays done, run the command again when it is back"
+            f"{show(place.name)} is not there any more; what is done stays done, run the command again when it is back"
         ) from error
     if patient and not gone and not isinstance(place, LocalPlace):
         raise error

@@ -96,7 +96,7 @@ def embed(
             engine = _started(make_engine, config, place, target, stack)
             about = engine.about()
             write_all(target, ABOUT, about.to_json())
-        result = Result(place.text, target.text, about.encoder, "", 0)
+        result = Result(place.name, target.name, about.encoder, "", 0)
         again, again_names = read_again(target)
         listings = bring_up_to_date(place, target, again, files_a_part)
         for name in again_names:
@@ -151,7 +151,7 @@ def _check(
     """Raises DatasetError if the target's vectors are of something else."""
     if about is None:
         return
-    where = show(target.text)
+    where = show(target.name)
     if (encoder or about.encoder) != about.encoder:
         raise DatasetError(
             f"{where} holds vectors of {show(about.encoder)}, and {show(encoder or '')} was asked for; "
@@ -162,9 +162,9 @@ def _check(
             f"{where} holds vectors of another version of {show(about.encoder)} ({about.fingerprint}, now "
             f"{made.fingerprint}); name another folder with --to"
         )
-    if about.source != source.text:
+    if about.source != source.name:
         raise DatasetError(
-            f"{where} holds vectors of {show(about.source)}, not of {show(source.text)}; name another folder with --to"
+            f"{where} holds vectors of {show(about.source)}, not of {show(source.name)}; name another folder with --to"
             f" (if the pictures only lie elsewhere now, change `source` in its {ABOUT})"
         )
 

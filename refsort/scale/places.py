@@ -45,6 +45,8 @@ class Place(Protocol):
 
     text: str
     """By which `open_place` finds it again, in another process or on another machine."""
+    name: str
+    """The same without keys and options, to be shown and to be kept."""
 
     def files(self, skip: "Place | None" = None) -> Iterator[Found]:
         """All files below it by the bytes of their paths, hidden ones and what lies in `skip` left out.
@@ -86,7 +88,7 @@ class LocalPlace:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self.text = str(self.root)
+        self.text = self.name = str(self.root)
 
     def files(self, skip: Place | None = None) -> Iterator[Found]:
         """One folder's names are in memory at a time. Links are never followed."""
@@ -171,11 +173,11 @@ class StorePlace:
         import pyarrow
         from pyarrow import fs
 
-        self.text = text
+        self.text, self.name = text, _without_keys(text)
         try:
             self.fs, base = fs.FileSystem.from_uri(text)
         except (pyarrow.ArrowException, OSError, ValueError) as error:
-            raise RefsortError(f"{show(_without_keys(text))} can't be used: {_first_line(error)}") from error
+            raise RefsortError(f"{show(self.name)} can't be used: {_first_line(error)}") from error
         self.base = base.rstrip("/")
 
     def files(self, skip: Place | None = None) -> Iterator[Found]:
@@ -185,7 +187,7 @@ class StorePlace:
         try:
             listed = self.fs.get_file_info(fs.FileSelector(self.base, recursive=True))
         except OSError as error:
-            raise DatasetError(f"{show(_without_keys(self.text))} can't be listed: {_first_line(error)}") from error
+            raise DatasetError(f"{show(self.name)} can't be listed: {_first_line(error)}") from error
         left_out = f"{skip.base}/" if isinstance(skip, StorePlace) else None
         start = len(self.base) + 1
         found = [
@@ -214,7 +216,7 @@ class StorePlace:
         try:
             listed = self.fs.get_file_info(fs.FileSelector(self.base, recursive=False, allow_not_found=True))
         except OSError as error:
-            raise RefsortError(f"{show(_without_keys(self.text))} can't be listed: {_first_line(error)}") from error
+            raise RefsortError(f"{show(self.name)} can't be listed: {_first_line(error)}") from error
         return {info.base_name for info in listed if info.is_file and not info.base_name.startswith(".")}
 
     @contextmanager
@@ -269,7 +271,7 @@ def _is_litter(path: str) -> bool:
 
 
 def _without_keys(text: str) -> str:
-    """A URI fit to be shown: it may hold a user's key, and its options another."""
+    """It may hold a user's name and key."""
     return re.sub(r"//[^/@]*@", "//", text.partition("?")[0])
 
 

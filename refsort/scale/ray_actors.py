@@ -85,7 +85,8 @@ class _Supplied(Worker):
 
     def __init__(self, job: Job, decoders: list[Any], patience: float) -> None:
         super().__init__(job)
-        self._decoders, self._patience = decoders, patience
+        # Shorter than the driver's: who hangs here is the decoder, and it is to be ended, not this worker.
+        self._decoders, self._patience = decoders, patience / 2
 
     def _slots(self, part: Part, read: Reader, attempt: int) -> Iterator[Slot]:
         """Two chunks for each decoder are on their way while the network is at others."""
@@ -106,7 +107,7 @@ class _Supplied(Worker):
         if part.is_shard:
             patient = attempt < ISOLATED_FROM
             files = read_members(self.source, part.files[0], self.job.config.max_bytes, patient=patient)
-        while chunk := list(itertools.islice(files, CHUNK)):
+        while chunk := list(itertools.islice(files, CHUNK if attempt < ISOLATED_FROM else 1)):
             yield chunk
 
     def _get(self, ray: Any, decoder: Any, answer: Any) -> list[Embedded]:
@@ -120,4 +121,5 @@ class _Supplied(Worker):
             raise error.cause if isinstance(error.cause, (OSError, RefsortError)) else error from None
         except ray.exceptions.RayError:
             raise OSError("a process that decodes has ended") from None
+        self._count(len(found))
         return found

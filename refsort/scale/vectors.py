@@ -62,7 +62,7 @@ class About:
     """Of weights, preprocessing, precision and reading: vectors of two fingerprints are never compared."""
     dim: int
     source: str
-    """Folder or URI that the paths are relative to."""
+    """Folder or URI (without keys and options) that the paths are relative to."""
 
     def to_json(self) -> bytes:
         return json.dumps(asdict(self), indent=1).encode("ascii") + b"\n"
@@ -73,13 +73,13 @@ def read_about(place: Place) -> About | None:
     try:
         found = json.loads(read_all(place, ABOUT))
         if found["version"] != VERSION:
-            raise DatasetError(f"{show(place.text)}: {ABOUT} is of version {found['version']}, this program knows 1")
+            raise DatasetError(f"{show(place.name)}: {ABOUT} is of version {found['version']}, this program knows 1")
         encoder, fingerprint, source = (str(found[key]) for key in ("encoder", "fingerprint", "source"))
         return About(VERSION, encoder, fingerprint, int(found["dim"]), source)
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{show(place.text)}: {ABOUT} can't be read: {error}") from error
+        raise DatasetError(f"{show(place.name)}: {ABOUT} can't be read: {error}") from error
 
 
 def schema(about: About) -> pa.Schema:
@@ -121,7 +121,7 @@ def read_vectors(
     place = open_place(str(folder))
     about = read_about(place)
     if about is None:
-        raise DatasetError(f"{show(place.text)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
+        raise DatasetError(f"{show(place.name)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
     names = place.names()
     done = done_parts(names)
     hidden = replaced_rows(place, names, done)
@@ -129,7 +129,7 @@ def read_vectors(
     for number in sorted(done if parts is None else done.intersection(parts)):
         with place.open(part_name(number)) as file, pq.ParquetFile(file) as parquet:
             if (parquet.schema_arrow.metadata or {}).get(FINGERPRINT_KEY) != expected:
-                raise DatasetError(f"{show(place.text)}: {part_name(number)} is of another encoder than {ABOUT} says")
+                raise DatasetError(f"{show(place.name)}: {part_name(number)} is of another encoder than {ABOUT} says")
             yield from _rows(parquet, columns, hidden.get(number, set()))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Lock
 
 from refsort.config import Config
 from refsort.encoders import BATCH, Encoder, cores, load
@@ -78,13 +78,14 @@ class Worker:
         self.encoder = _load(job.config, self.threads, tell)
         self.batch_size = job.config.batch_size or getattr(self.encoder, "batch", BATCH)
         self.looked_at = 0
-        """Files since the beginning. Another thread may read it, to see that there is progress."""
+        """Files decoded since the beginning. Another thread may read it, to see that there is progress."""
+        self._counting = Lock()
 
     @property
     def about(self) -> About:
         """What its vectors are."""
         fingerprint = f"{self.encoder.fingerprint}/{READING}"
-        return About(VERSION, self.encoder.name, fingerprint, self.encoder.dim, self.job.source)
+        return About(VERSION, self.encoder.name, fingerprint, self.encoder.dim, self.source.name)
 
     def do(self, part: Part, attempt: int = 1, step: Callable[[], None] = lambda: None) -> Done:
         """Embed a part and publish its file. `step` is called for each file.
@@ -99,7 +100,6 @@ class Worker:
             self._reader(attempt) as read,
         ):
             for found in self._embedded(part, read, attempt):
-                self.looked_at += 1
                 step()
                 if found.state == "foreign":
                     done = replace(done, others=done.others + 1)
@@ -155,7 +155,14 @@ class Worker:
             file = read_listed(self.source, file, config.max_bytes, patient=attempt < ISOLATED_FROM)
         found, data = file
         found = judge_content(found, data, config.max_bytes)
-        return decoded(found, data, self.encoder, config.max_pixels, read) if found.state == "ok" else found
+        if found.state == "ok":
+            found = decoded(found, data, self.encoder, config.max_pixels, read)
+        self._count(1)
+        return found
+
+    def _count(self, files: int) -> None:
+        with self._counting:
+            self.looked_at += files
 
     @contextmanager
     def _reader(self, attempt: int) -> Iterator[Reader]:

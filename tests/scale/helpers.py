@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import struct
 import subprocess
 import sys
 import tarfile
@@ -24,6 +25,7 @@ from refsort.scale.local import LocalEngine
 from refsort.scale.vectors import COLUMNS, matrix, read_vectors
 from refsort.sorting.embedding import Embedder, Limits
 from refsort.sorting.events import Reporters
+from tests.images.make import heic
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Config(encoder="builtin", threads=2)
@@ -105,12 +107,30 @@ def _walk(folder: Path) -> list[bytes]:
     )
 
 
-def command(*arguments: str | Path) -> "subprocess.Popen[str]":
-    """The command, in a process of its own."""
+def bad_decoder(folder: Path) -> Path:
+    """A folder for PYTHONPATH, with a `pillow_heif` that does what the file says; otherwise it is damaged to it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "pillow_heif.py").write_text(
+        "import os, signal, time\nfrom types import SimpleNamespace\noptions = SimpleNamespace()\n"
+        "def open_heif(file, **_):\n    data = file.read()\n"
+        "    if data.endswith(b'crash'): os.kill(os.getpid(), signal.SIGSEGV)\n"
+        "    if data.endswith(b'sleep'): time.sleep(600)\n"
+        "    raise ValueError('damaged')\n"
+    )
+    return folder
+
+
+def poisoned(what: str) -> bytes:
+    """A HEIC file that makes `bad_decoder` crash or sleep."""
+    return heic(Image.new("RGB", (64, 64))) + struct.pack(">I4s", 8 + len(what), b"free") + what.encode()
+
+
+def command(*arguments: str | Path, path: Path = ROOT) -> "subprocess.Popen[str]":
+    """The command, in a process of its own. `path`: where modules are looked for first."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("REFSORT_")}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *map(str, arguments)],
-        env=clean | {"PYTHONPATH": str(ROOT)},
+        env=clean | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
         cwd="/",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -16,11 +16,26 @@ from refsort.errors import DatasetError, DatasetHeld
 from refsort.files.lock import hold
 from refsort.images import READING
 from refsort.scale import vectors as stored
-from refsort.scale.places import LocalPlace, open_place
+from refsort.scale.listing import bring_up_to_date, parts_to_do
+from refsort.scale.places import LocalPlace, open_place, write_all
 from refsort.scale.vectors import ABOUT, read_about, read_vectors
-from refsort.scale.work import ISOLATED_FROM
+from refsort.scale.work import ISOLATED_FROM, Job, Worker
 from tests.conftest import SHARED
-from tests.scale.helpers import CONFIG, by_embedder, command, local, picture, rows, stats, table, tar_of, vectors, write
+from tests.scale.helpers import (
+    CONFIG,
+    bad_decoder,
+    by_embedder,
+    command,
+    local,
+    picture,
+    poisoned,
+    rows,
+    stats,
+    table,
+    tar_of,
+    vectors,
+    write,
+)
 
 
 def test_vectors_are_those_of_a_sort(tmp_path: Path) -> None:
@@ -117,7 +132,7 @@ def test_of_a_damaged_tar_file_the_beginning_counts(tmp_path: Path, damage: str)
 def test_kill_9_and_again(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "v"
     write(source, 120)
-    running = command("embed"[:0] or source, "--to", target, "--encoder", "builtin", "--part-files", "8")
+    running = command(source, "--to", target, "--encoder", "builtin", "--part-files", "8")
     until = time.monotonic() + 60
     while len(stats(target)) < 3:
         assert running.poll() is None and time.monotonic() < until, running.communicate()
@@ -133,38 +148,21 @@ def test_kill_9_and_again(tmp_path: Path) -> None:
     assert vectors(target) == by_embedder(source, tmp_path)
 
 
-def test_what_ended_the_program_twice_is_decoded_apart(tmp_path: Path) -> None:
+def test_a_picture_that_ends_the_program_costs_two_runs_and_one_row(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "v"
     write(source, 3)
-    (source / "c").mkdir()
-    # 200 million pixels of one colour: a decoder by itself may take 2 GB, and this one asks for more.
-    for times, isolated in ((1, False), (ISOLATED_FROM - 1, True)):
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
-        (target / "begun.json").write_text(json.dumps({"0": times}))
-        children = _children_during(lambda: local(source, target))
-        assert bool(children) == isolated
-        assert len(vectors(target)) == 3 and not (target / "begun.json").exists()
-
-
-def _children_during(work: object) -> int:
-    """How many processes were started meanwhile."""
-    import subprocess
-
-    started = 0
-    original = subprocess.Popen.__init__
-
-    def noted(self: object, *arguments: object, **options: object) -> None:
-        nonlocal started
-        started += 1
-        original(self, *arguments, **options)  # type: ignore[arg-type]
-
-    subprocess.Popen.__init__ = noted  # type: ignore[assignment,method-assign]
-    try:
-        work()  # type: ignore[operator]
-    finally:
-        subprocess.Popen.__init__ = original  # type: ignore[method-assign]
-    return started
+    (source / "crash.heic").write_bytes(poisoned("crash"))
+    arguments = (source, "--to", target, "--encoder", "builtin")
+    for _ in range(ISOLATED_FROM - 1):
+        running = command(*arguments, path=bad_decoder(tmp_path / "bad"))
+        running.communicate()
+        assert running.returncode == -signal.SIGSEGV and not stats(target)
+    running = command(*arguments, "--json", path=tmp_path / "bad")
+    out, _ = running.communicate()
+    assert running.returncode == 0, "bad pictures are no failure"
+    assert (json.loads(out)["new"], json.loads(out)["errors"]) == (3, 1)
+    assert rows(target)[-1]["error"] == "HEIF: the decoder crashed on it"
+    assert not (target / "begun.json").exists()
 
 
 def test_an_empty_folder_is_well(tmp_path: Path) -> None:
@@ -205,48 +203,35 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
 def test_a_source_that_vanishes_stops_the_run_and_makes_no_rows(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "v"
     write(source, 6)
-    result = local(source, target, files_a_part=2)
-    shutil.rmtree(target)
-    (target / "part-000000.parquet").parent.mkdir()
-    # As if it went between the listing and the first picture: the listing is there, the folder is not.
-    from refsort.scale.listing import Listed, Part
-    from refsort.scale.work import Job, Worker
-
-    worker = Worker(Job(str(source), str(target), CONFIG))
+    worker = begun(source, target)
     shutil.rmtree(source)
     with pytest.raises(DatasetError, match="is not there any more"):
-        worker.do(Part(0, (Listed(0, b"a/0000.png", 1, 1),)))
-    assert result.parts == 3 and list(target.iterdir()) == []
+        worker.do(next(parts_to_do(LocalPlace(target), set())))
+    assert {p.name for p in target.iterdir()} == {ABOUT, "listing-1.parquet"}
+    with pytest.raises(DatasetError, match="is no folder"):
+        local(source, target)
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/proc").exists(), reason="needs a file that can't be read")
 def test_what_could_not_be_had_is_tried_again_and_the_rest_is_not(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "v"
     write(source, 4)
-    from refsort.scale.listing import bring_up_to_date
-    from refsort.scale.places import write_all
-    from refsort.scale.work import Job, Worker
-
-    worker = Worker(Job(str(source), str(target), CONFIG))
-    write_all(LocalPlace(target), ABOUT, worker.about.to_json())
-    bring_up_to_date(LocalPlace(source), LocalPlace(target), {})
-    hidden = (source / "a/0002.png").rename(tmp_path / "away.png")  # a disk that is not there for a while
-    assert local_first(worker, target) == 1
-    hidden.rename(source / "a/0002.png")
+    worker = begun(source, target)
+    away = (source / "a/0002.png").rename(tmp_path / "away.png")  # on a disk that is not there for a while
+    assert worker.do(next(parts_to_do(LocalPlace(target), set()))).errors == 1
     assert {row["path"]: row["error"] for row in rows(target)}[b"a/0002.png"] == "it is gone"
+    away.rename(source / "a/0002.png")
     result = local(source, target)
     assert (result.new, result.parts) == (1, 2)
     assert vectors(target) == by_embedder(source, tmp_path)
     assert local(source, target).parts == 2
 
 
-def local_first(worker: "object", target: Path) -> int:
-    """Do the first part; how many errors it has."""
-    from refsort.scale.listing import parts_to_do
-    from refsort.scale.work import Worker
-
-    assert isinstance(worker, Worker)
-    return worker.do(next(parts_to_do(LocalPlace(target), set()))).errors
+def begun(source: Path, target: Path) -> Worker:
+    """The source is listed, and nothing is embedded yet."""
+    worker = Worker(Job(str(source), str(target), CONFIG))
+    write_all(LocalPlace(target), ABOUT, worker.about.to_json())
+    bring_up_to_date(LocalPlace(source), LocalPlace(target), {})
+    return worker
 
 
 def test_the_columns_are_as_documented(tmp_path: Path) -> None:

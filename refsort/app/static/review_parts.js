@@ -58,10 +58,11 @@ export function rate(times) {
 }
 
 /** What the program thought, in a sentence. */
-export function thought({ verdict, best, runner_up, probability, run, lies_in }) {
+export function thought({ verdict, best, runner_up, probability, run, lies_in, rivals }) {
   if (!best) return say("review.thought_none");
   const sure = probability === null ? "" : say("review.sure", { share: percent(probability) });
-  const kind = lies_in ? "filed" : verdict === "unknown" ? "unknown" : runner_up ? "unsure" : "only";
+  const leads = probability !== null && rivals[0]?.score > 2 / 3;
+  const kind = lies_in ? "filed" : verdict === "unknown" ? "unknown" : leads ? "leans" : runner_up ? "unsure" : "only";
   return say(`review.thought_${kind}`, { best, rival: runner_up, sure }) + (run === null ? ` ${say("review.just_now")}` : "");
 }
 

@@ -17,7 +17,7 @@ def texts(language: str) -> dict[str, str]:
         tab = file.name.removesuffix(".yaml")
         for key, text in yaml.safe_load(file.read_text(encoding="utf-8")).items():
             assert isinstance(key, str) and isinstance(text, str), (
-                f"{file.name}: {key}: quote what YAML reads as no text"
+                f"{file.name}: quote {key}"
             )
             found[f"{tab}.{key}"] = text
     return found
