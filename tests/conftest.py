@@ -9,3 +9,8 @@ SHARED = Path(os.environ.get("REFSORT_SHARED", Path(__file__).resolve().parents[
 
 # Exported models go here, and so not into the cache of the person who runs the tests; processes inherit it.
 os.environ.setdefault("REFSORT_CACHE", str(Path(tempfile.gettempdir()) / "refsort-test-cache"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait, for a daemon, a disk or a process that was killed."""
+    return (os.cpu_count() or 1) + 1

@@ -22,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", required=True, metavar="TARGET", help="where the vectors go: likewise")
     parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: many processes or machines")
     parser.add_argument("--address", help="ray: of a cluster (default: RAY_ADDRESS, else one of its own)")
-    parser.add_argument("--workers", type=_count, default=0, metavar="N", help="ray: default: one per GPU or core")
-    parser.add_argument("--decoders", type=_count, metavar="N", help="ray: processes that only decode, for GPUs")
+    parser.add_argument(
+        "--workers", type=whole_number, default=0, metavar="N", help="ray: default: one per GPU or core"
+    )
+    parser.add_argument("--decoders", type=whole_number, metavar="N", help="ray: processes that only decode, for GPUs")
     parser.add_argument(
         "--patience", type=float, metavar="SECONDS", help="ray: a worker without a picture for so long is ended (300)"
     )
-    parser.add_argument("--part-files", type=_count, metavar="N", help="files of a part (default: 256)")
+    parser.add_argument("--part-files", type=whole_number, metavar="N", help="files of a part (default: 256)")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     keys = ("encoder", "precision", "batch_size", "threads", "isolate", "max_pixels", "max_bytes")
     add_settings(parser, *keys, "dataset", "data_dir", "state_dir")
@@ -99,7 +101,8 @@ def _table(result: "Result") -> str:
     return "\n".join(lines)
 
 
-def _count(text: str) -> int:
+def whole_number(text: str) -> int:
+    """0 or more; argparse names this function when it is not."""
     number = int(text)
     if number < 0:
         raise ValueError

@@ -10,6 +10,7 @@ from refsort.config import Config
 from refsort.encoders import choose
 from refsort.errors import DatasetError
 from refsort.files.lock import hold
+from refsort.files.models import CURRENT
 from refsort.names import show
 from refsort.scale.listing import FILES, Part, bring_up_to_date, parts_to_do
 from refsort.scale.parts import read_again
@@ -17,6 +18,7 @@ from refsort.scale.places import LocalPlace, Place, open_place, write_all
 from refsort.scale.vectors import ABOUT, About, done_parts, read_about
 from refsort.scale.work import TOLD, Done, Failed, Job
 from refsort.sorting.events import Reporter
+from refsort.sorting.models import PREFIX as MODELS
 
 LOCK_FOLDER = ".refsort"
 """In a local target: the lock that keeps a second run away."""
@@ -81,6 +83,8 @@ def embed(
     """
     begun = time.perf_counter()
     place, target = open_place(source), open_place(to)
+    if not place.is_there():
+        place.files()  # raises, before anything is made or loaded
     with ExitStack() as stack:
         stack.enter_context(_held(target))
         about = read_about(target)
@@ -89,8 +93,6 @@ def embed(
             reporter.message(choice.why)
         config = config.model_copy(update={"encoder": choice.name})
         _check(about, place, target, encoder=choice.name)
-        if not place.is_there():
-            place.files()  # raises, and says so before an encoder is loaded
         engine: Engine | None = None
         if about is None:
             engine = _started(make_engine, config, place, target, stack)
@@ -152,7 +154,7 @@ def _check(
     if about is None:
         return
     where = show(target.name)
-    if (encoder or about.encoder) != about.encoder:
+    if encoder not in (None, about.encoder, MODELS + CURRENT):  # which model is current, its fingerprint will show
         raise DatasetError(
             f"{where} holds vectors of {show(about.encoder)}, and {show(encoder or '')} was asked for; "
             "name another folder with --to, or the same encoder"

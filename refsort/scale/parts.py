@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from contextlib import suppress
 from types import TracebackType
 from typing import IO
 
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from refsort.names import to_bytes
 from refsort.scale.places import Place, read_all, write_all
-from refsort.scale.vectors import ROWS, About, schema
+from refsort.scale.vectors import ROWS, About, done_parts, schema
 from refsort.sorting.embedding import Embedded
 
 BEGUN = "begun.json"
@@ -59,7 +60,11 @@ class PartWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None and self._held:
+        if kind is not None:
+            with suppress(OSError, pa.ArrowException):  # what went wrong first is what counts
+                self._writer.close()
+            return
+        if self._held:
             self._write()
         self._writer.close()
 
@@ -91,8 +96,10 @@ class Begun:
 
     def __init__(self, target: Place) -> None:
         self._target = target
+        done = done_parts(target.names())  # a kill may have come between a part's last step and the note of it
         try:
-            self._times = {int(part): int(times) for part, times in json.loads(read_all(target, BEGUN)).items()}
+            noted = {int(part): int(times) for part, times in json.loads(read_all(target, BEGUN)).items()}
+            self._times = {part: times for part, times in noted.items() if part not in done}
         except (FileNotFoundError, ValueError, AttributeError):
             self._times = {}
 

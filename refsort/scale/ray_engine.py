@@ -102,9 +102,10 @@ class RayEngine:
         self.workers = workers or (int(resources["GPU"]) if on_gpu else cpus)
         if decoders is None:
             decoders = max(cpus - self.workers, 0) if on_gpu else 0
+        threads = 1 if decoders else job.config.threads or min(max(cpus // self.workers, 1), _largest(ray.nodes()))
         # Decoded by itself, a picture that hangs is given up before its worker is.
-        self._job = replace(job, picture_seconds=min(job.picture_seconds, patience / 3))
-        self._options = {"num_cpus": 1, "num_gpus": int(on_gpu), "max_restarts": 0, "max_concurrency": 2}
+        self._job = replace(job, threads=threads, picture_seconds=min(job.picture_seconds, patience / 3))
+        self._options = {"num_cpus": threads, "num_gpus": int(on_gpu), "max_restarts": 0, "max_concurrency": 2}
         self.decoders = self._start_decoders(decoders)
         self._seats: list[_Seat] = []
         self._starts_failed = 0
@@ -178,7 +179,7 @@ class RayEngine:
         except self._ray.exceptions.RayTaskError as error:
             outcome = Outcome("again", _last_line(error))
         except self._ray.exceptions.RayError as error:
-            outcome = Outcome("ended", _last_line(error))
+            outcome = Outcome("ended", f"its worker has ended ({type(error).__name__})")
         if seat.ready is None:
             return outcome
         if outcome.about is None:
@@ -261,6 +262,11 @@ def _connect(address: str, workers: int) -> bool:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise RefsortError(f"Ray at {address} can't be reached: {_last_line(error)}") from error
     return True
+
+
+def _largest(nodes: list[dict[str, Any]]) -> int:
+    """Cores of the machine that has most of them: a worker can't have more."""
+    return max((int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]), default=1) or 1
 
 
 def _may_use_gpu(encoder: str, precision: str) -> bool:

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,13 @@ from refsort.errors import DatasetError, DatasetHeld
 from refsort.files.lock import hold
 from refsort.images import READING
 from refsort.scale import vectors as stored
-from refsort.scale.listing import bring_up_to_date, parts_to_do
+from refsort.scale.embedding import embed
+from refsort.scale.listing import Part, bring_up_to_date, parts_to_do
+from refsort.scale.local import LocalEngine
 from refsort.scale.places import LocalPlace, open_place, write_all
 from refsort.scale.vectors import ABOUT, read_about, read_vectors
-from refsort.scale.work import ISOLATED_FROM, Job, Worker
+from refsort.scale.work import ISOLATED_FROM, Done, Failed, Job, Worker
+from refsort.sorting.events import Reporters
 from tests.conftest import SHARED
 from tests.scale.helpers import (
     CONFIG,
@@ -140,6 +144,7 @@ def test_kill_9_and_again(tmp_path: Path) -> None:
     running.send_signal(signal.SIGKILL)
     running.communicate()
     before = stats(target)
+    (target / "begun.json").write_text('{"0": 1}')  # as a kill right after a part leaves it
     assert len(before) < 15, "killed too late to mean anything"
     result = local(source, target)
     assert result.parts_done == result.parts == 15 and result.new == 120 - 8 * len(before)
@@ -232,6 +237,25 @@ def begun(source: Path, target: Path) -> Worker:
     write_all(LocalPlace(target), ABOUT, worker.about.to_json())
     bring_up_to_date(LocalPlace(source), LocalPlace(target), {})
     return worker
+
+
+def test_a_part_that_fails_is_told_and_done_by_the_next_run(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "v"
+    write(source, 6)
+
+    class Unlucky(LocalEngine):
+        """Loses its second part."""
+
+        def run(self, parts: Iterator[Part], count: int, step: Callable[[int], None]) -> Iterator[Done | Failed]:
+            for part in parts:
+                yield Failed(1, "no luck") if part.number == 1 else self._ready().do(part)
+
+    def make(job: Job) -> LocalEngine:
+        return Unlucky(job, lambda _: None)
+
+    result = embed(CONFIG, str(source), str(target), make, Reporters(), 2)
+    assert (result.failed, result.parts_done, result.new) == ({1: "no luck"}, 2, 4)
+    assert local(source, target).new == 2 and vectors(target) == by_embedder(source, tmp_path)
 
 
 def test_the_columns_are_as_documented(tmp_path: Path) -> None:

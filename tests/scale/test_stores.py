@@ -93,6 +93,12 @@ def test_a_store_that_fails_is_no_reason_to_give_a_picture_up(bucket: tuple[str,
     row = Listed(0, b"x.png", 10, 1)
     assert read_listed(place, row, 100)[0].state == "gone"
     away = StorePlace("s3://bucket/in?endpoint_override=127.0.0.1:9&scheme=http&region=us-east-1")
+    away.fs = fs.S3FileSystem(
+        endpoint_override="127.0.0.1:9",
+        scheme="http",
+        region="us-east-1",
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
+    )
     with pytest.raises(OSError, match=r"(?i)connect"):
         read_listed(away, row, 100)
     assert read_listed(away, row, 100, patient=False)[0].state == "unreadable"

@@ -16,9 +16,7 @@ def texts(language: str) -> dict[str, str]:
     for file in files(__name__).joinpath(language).iterdir():
         tab = file.name.removesuffix(".yaml")
         for key, text in yaml.safe_load(file.read_text(encoding="utf-8")).items():
-            assert isinstance(key, str) and isinstance(text, str), (
-                f"{file.name}: quote {key}"
-            )
+            assert isinstance(key, str) and isinstance(text, str), f"{file.name}: quote {key}"
             found[f"{tab}.{key}"] = text
     return found
 
