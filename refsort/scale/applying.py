@@ -124,18 +124,18 @@ class _Applying:
         if not folder:
             self.result.stays += 1
             return None
-        target = from_bytes(folder)
-        stat = look(inside(self.dataset, relative, self.tops))
-        if stat is None and self._was_moved(relative, sha256):
-            self.result.before += 1
-            return None
-        if stat is None:
-            self._skip(relative, "it is gone")
+        group = self._group(relative)
+        stat = None if group is None else look(self.dataset.path(relative))
+        if group is None or stat is None:
+            if self._was_moved(relative, sha256):
+                self.result.before += 1
+            else:
+                self._skip(relative, "it is gone")
             return None
         if (stat.size, stat.mtime_ns) != (size, mtime_ns):
             self._skip(relative, "it changed after it was embedded")
             return None
-        group = self._group(relative)
+        target = from_bytes(folder)
         try:
             members = [member(self.dataset, relative, f"{target}/{group.main}", (stat, sha256))]
             members += [member(self.dataset, f"{group.folder}/{name}", f"{target}/{name}") for name in group.others]
@@ -154,11 +154,19 @@ class _Applying:
         self.result.skipped += 1
         self.reporter.item(Item(path, "skipped", reason=why))
 
-    def _group(self, path: str) -> Group:
+    def _group(self, path: str) -> Group | None:
+        """None if there is no such regular file. Raises UnsafeName for a path that leads out of the drop folder."""
         folder, _, name = path.rpartition("/")
         if folder not in self._groups:
+            inside(self.dataset, path, self.tops)
             if len(self._groups) >= FOLDERS_KEPT:
                 self._groups.clear()
-            names = sorted(e.name for e in os.scandir(self.dataset.path(folder)) if e.is_file(follow_symlinks=False))
-            self._groups[folder] = {group.main: group for group in gather(folder, names)}
-        return self._groups[folder].get(name) or Group(folder, name)
+            self._groups[folder] = {group.main: group for group in gather(folder, self._names(folder))}
+        return self._groups[folder].get(name)
+
+    def _names(self, folder: str) -> list[str]:
+        try:
+            entries = list(os.scandir(self.dataset.path(folder)))
+        except FileNotFoundError:
+            return []
+        return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
