@@ -5,7 +5,7 @@
     python3 run.py test [...]         run the whole test suite (arguments go to pytest)
     python3 run.py soak --minutes M   kill refsort at random times and count losses (--kills N, --seed S, --jobs J)
     python3 run.py install clip       add torch and sentence-transformers, for clip-ViT-B-32
-    python3 run.py install train      the same, and what fine-tuning needs; also: words, map, search
+    python3 run.py install train      the same, and what fine-tuning needs; also: words, map, search, scale
     python3 run.py app                the web page, in your browser; the first time it installs what that needs
     python3 run.py COMMAND [...]      any refsort command: sort, undo, history, encoders, doctor, ...
 
@@ -40,6 +40,7 @@ LEVELS: dict[str, tuple[list[str], str]] = {
     "words": (["--no-deps", *WORDS], "phrases without CLIP, 100 MB on disk"),
     "map": (["-e", ".[map]"], "what t-SNE and UMAP need, 400 MB on disk"),
     "app": (["-e", ".[app]"], "what the web page needs, 230 MB on disk; half a minute on a fast line"),
+    "scale": (["-e", ".[scale]"], "what many machines need: Ray and Parquet, 600 MB on disk; some minutes"),
     "search": (["-e", ".[search]"], "the graph of neighbours for 300,000 pictures and more"),
     "test": (
         ["-e", ".", "-r", "requirements.txt", "-r", "requirements-dev.txt"],

@@ -40,7 +40,7 @@ def requirements(lines: list[str]) -> dict[str, str]:
 def test_requirements_and_project_agree() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     core, extras = requirements(project["dependencies"]), project["optional-dependencies"]
-    used = [line for name in ("clip", "train", "words", "search", "map", "app") for line in extras[name]]
+    used = [line for name in ("clip", "train", "words", "search", "map", "app", "scale") for line in extras[name]]
     everything = core | requirements([line for line in used if not line.startswith("refsort")])
     assert requirements((ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()) == everything
     assert requirements((ROOT / "requirements-dev.txt").read_text(encoding="utf-8").splitlines()) == requirements(

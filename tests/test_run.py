@@ -86,5 +86,5 @@ def test_an_unknown_level_is_refused(tmp_path: Path) -> None:
         [sys.executable, script, "install", "everything"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2
-    assert "known: core, clip, train, words, map, app, search, test" in done.stderr
+    assert "known: core, clip, train, words, map, app, scale, search, test" in done.stderr
     assert not (tmp_path / ".venv").exists()
