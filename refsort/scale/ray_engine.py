@@ -99,7 +99,7 @@ class RayEngine:
         resources = ray.cluster_resources()
         on_gpu = resources.get("GPU", 0) >= 1 and _may_use_gpu(job.config.encoder, job.config.precision)
         cpus = max(int(resources.get("CPU", 1)), 1)
-        self.workers = workers or (int(resources["GPU"]) if on_gpu else cpus)
+        self.workers = workers or (int(resources["GPU"]) if on_gpu else max(cpus // (job.config.threads or 1), 1))
         if decoders is None:
             decoders = max(cpus - self.workers, 0) if on_gpu else 0
         threads = 1 if decoders else job.config.threads or min(max(cpus // self.workers, 1), _largest(ray.nodes()))
@@ -260,7 +260,8 @@ def _connect(address: str, workers: int) -> bool:
     try:
         ray.init(**options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise RefsortError(f"Ray at {address} can't be reached: {_last_line(error)}") from error
+        hint = "" if address == "local" else " (a cluster that asks for a token: set RAY_AUTH_MODE=token)"
+        raise RefsortError(f"Ray at {address} can't be reached: {_last_line(error)}{hint}") from error
     return True
 
 
