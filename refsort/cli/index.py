@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+from refsort.cli.needs import needs_pyarrow
 from refsort.cli.settings import add_settings, config_from
 
 HELP = "prepare a folder for searching"
@@ -21,6 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="both",
         help="to be searched by words, by pictures, or both; one index where one encoder does both (default: both)",
     )
+    parser.add_argument(
+        "--vectors",
+        metavar="VECTORS",
+        help="take over what 'refsort embed' has made of this folder, instead of embedding",
+    )
     parser.add_argument("--check", action="store_true", help="compare every row of the index with its checksum first")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     add_settings(parser)
@@ -35,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
     from refsort.explore.source import open_source
     from refsort.report import Console
 
+    if args.vectors and args.what == "both":
+        args.what = "pictures"
     config = config_from(args)
     console = Console(config, json=args.json)
     found: list[Brought] = []
@@ -44,6 +52,10 @@ def run(args: argparse.Namespace) -> int:
                 if found and found[0].encoder == source.encoder.name:
                     break
                 with store_of(source, whole=args.check) as store:
+                    if args.vectors:
+                        with needs_pyarrow():
+                            from refsort.scale.indexing import take_vectors
+                        take_vectors(source, store, args.vectors, console)
                     found.append(bring_up_to_date(source, store, console, captions=args.captions))
         except EncoderError as error:
             if args.what != "both" or not text:

@@ -118,7 +118,7 @@ def _files(source: Source, store: Store, reporter: Reporter, result: Brought) ->
         store.db.executemany("DELETE FROM files WHERE path=?", gone)
         store.db.executemany("DELETE FROM captions WHERE path=?", gone)
         for path, stat, content in renamed:
-            store.put_file(to_bytes(path), stat, content, _taken(source, path, stat))
+            store.put_file(to_bytes(path), stat, content, date_of(source, path, stat))
     result.gone, result.renamed = len(gone), len(renamed)
     if fresh:
         reporter.stage("pictures", len(fresh))
@@ -141,7 +141,7 @@ def _batches(stream: Iterable[Embedded], reporter: Reporter) -> Iterator[list[Em
 
 def _write(source: Source, store: Store, batch: list[Embedded], result: Brought) -> None:
     """One batch in one transaction: rows for contents that have none yet, and where each content lies."""
-    dated = [(found, _taken(source, found.path, found.stat)) for found in batch if found.stat is not None]
+    dated = [(found, date_of(source, found.path, found.stat)) for found in batch if found.stat is not None]
     with store.transaction():
         vectors = {found.sha256: found.vector for found, _ in dated if found.vector is not None}
         known = store.known("pictures", vectors)
@@ -167,7 +167,8 @@ def _row(vector: Floats | None) -> Floats:
     return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
 
 
-def _taken(source: Source, path: str, stat: FileStat) -> float:
+def date_of(source: Source, path: str, stat: FileStat) -> float:
+    """When a picture was taken, in seconds since 1970: by itself, else by its file's time."""
     try:
         with os.fdopen(open_regular(source.dataset.path(path)), "rb") as file:
             return taken(file.read(HEAD_BYTES), stat.mtime_ns)

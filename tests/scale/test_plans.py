@@ -15,7 +15,7 @@ from refsort.errors import DatasetError
 from refsort.files.dataset import Dataset
 from refsort.sorting import Reporters, Sorter
 from refsort.sorting.prepared import prepare
-from tests.learn.discs import config_of, make_discs
+from tests.learn.discs import config_of, disc, make_discs
 from tests.trees import contents, read
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -162,3 +162,27 @@ def test_killed_in_the_middle_it_goes_on(dataset: Dataset) -> None:
     assert found["failed"] == 0
     assert contents(dataset.root) == before
     assert sorted(p.name for p in dataset.path("Images").iterdir() if p.is_file()) == ["broken.jpg", "notes.txt"]
+
+
+def test_an_index_takes_the_vectors_over_and_embeds_only_what_is_new(dataset: Dataset) -> None:
+    disc(dataset.path("Images/new.jpg"), (9, 9, 9), 1)
+    changed = dataset.path("Images/rojo2.jpg")
+    disc(changed, (200, 200, 30), 2)
+    command = [sys.executable, "-m", "refsort", "index", "--vectors", str(dataset.root.parent / "vectors"), "--json"]
+    command += ["--data-dir", str(dataset.root.parent), "--dataset", "Discos", "--encoder", "builtin"]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert "17 pictures were taken over" in done.stderr
+    (index,) = json.loads(done.stdout.splitlines()[-1])["indexes"]
+    references = len(list(dataset.path("Clases").rglob("*.jpg")))
+    assert (index["files"], index["new"]) == (17 + 2 + references, 2 + references)
+    words = [*command[:3], "search", "--like", str(changed), *command[5:], "--in", "Images"]
+    found = subprocess.run(
+        [w for w in words if w != "index"],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(found.stdout.splitlines()[-1])

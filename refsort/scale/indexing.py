@@ -1,0 +1,71 @@
+"""An index for searching out of vectors that were embedded elsewhere: nothing is decoded or encoded again.
+
+Only files that lie below the folder that is indexed, with the size and time they had when they were embedded, are taken
+over. Everything else is left to `bring_up_to_date`, which embeds it as always.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from refsort.errors import DatasetError
+from refsort.explore.index import date_of
+from refsort.explore.source import Source
+from refsort.explore.store import Store, fingerprint_of
+from refsort.files.identity import FileStat, look
+from refsort.names import from_bytes, show, to_bytes
+from refsort.scale.places import open_place
+from refsort.scale.vectors import matrix, read_about, read_vectors
+from refsort.sorting.events import Reporter
+
+
+def take_vectors(source: Source, store: Store, folder: str, reporter: Reporter) -> int:
+    """Put the vectors of a folder into the index; how many files were taken over.
+
+    Raises DatasetError if there are none, they are of another encoder, or of a source outside the indexed folder.
+    """
+    place = open_place(folder)
+    about = read_about(place)
+    if about is None:
+        raise DatasetError(f"{show(place.name)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
+    if about.fingerprint != fingerprint_of(source.encoder):
+        raise DatasetError(
+            f"{show(place.name)} holds vectors of {show(about.encoder)}, and the index is of "
+            f"{show(source.encoder.name)}; their vectors can't be compared"
+        )
+    root, origin = source.dataset.root.resolve(), Path(about.source).resolve()
+    if not origin.is_relative_to(root):
+        raise DatasetError(f"the vectors are of {show(about.source)}, which does not lie in {show(str(root))}")
+    relative = os.path.relpath(origin, root).replace(os.sep, "/")
+    prefix = "" if relative == "." else f"{relative}/"
+    taken = 0
+    for batch in read_vectors(folder, ("path", "size", "mtime_ns", "sha256", "vector")):
+        taken += _take(source, store, batch, prefix)
+    reporter.message(f"{taken} pictures were taken over from {show(place.name)}")
+    return taken
+
+
+def _take(source: Source, store: Store, batch: Any, prefix: str) -> int:
+    vectors, there = matrix(batch)
+    keys = ("path", "size", "mtime_ns", "sha256")
+    files: list[tuple[bytes, FileStat, bytes]] = []
+    rows: dict[bytes, int] = {}
+    for row, (path, size, mtime_ns, sha256) in enumerate(
+        zip(*(batch.column(k).to_pylist() for k in keys), strict=True)
+    ):
+        name = prefix + from_bytes(path)
+        stat = look(source.dataset.path(name)) if there[row] else None
+        if stat is not None and (stat.size, stat.mtime_ns) == (size, mtime_ns):
+            files.append((to_bytes(name), stat, sha256))
+            rows.setdefault(sha256, row)
+    with store.transaction():
+        known = store.known("pictures", rows)
+        new = [content for content in rows if content not in known]
+        if new:
+            found = vectors[[rows[content] for content in new]]
+            store.add("pictures", new, np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32))
+        for path, stat, content in files:
+            store.put_file(path, stat, content, date_of(source, from_bytes(path), stat))
+    return len(files)
