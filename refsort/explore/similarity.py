@@ -23,14 +23,24 @@ def similarity(
 
     `source` needs an encoder with a text side. Raises DatasetError if there is no readable picture, and EncoderError.
     """
-    tell: Tell = reporter.message
     found = list(pictures(source.dataset, parts))
     if not found:
         raise DatasetError(f"{show(str(source.dataset.root))} holds no pictures")
+    return table_of(source, found, labels, reporter, ensemble=ensemble)
+
+
+def table_of(
+    source: Source, wanted: Sequence[str], labels: Sequence[str], reporter: Reporter, *, ensemble: bool = False
+) -> Table:
+    """The same for these pictures, by their paths; what can't be read is told and left out.
+
+    Raises DatasetError if none can be.
+    """
+    tell: Tell = reporter.message
     texts = label_vectors(source.encoder, labels, tell, ensemble=ensemble)
-    reporter.stage("pictures", len(found))
+    reporter.stage("pictures", len(wanted))
     paths, vectors = [], []
-    for picture in source.embedder.stream(found):
+    for picture in source.embedder.stream(wanted):
         reporter.step()
         if picture.vector is None:
             tell(f"{show(picture.path)} is left out: {picture.reason}")

@@ -17,7 +17,8 @@ from refsort.app.routes.common import API, id_of, path_of, picture, room_of
 from refsort.app.words_room import Held, Warm, folders_of, phrases_of, words_of
 from refsort.decide.base import Floats
 from refsort.errors import ConfigError, DatasetError, RefsortError, UnsafeName
-from refsort.explore.phrases import Table, Tell, compare, label_vectors
+from refsort.explore.phrases import Table, compare, label_vectors
+from refsort.explore.similarity import table_of
 from refsort.explore.source import pictures
 from refsort.names import fold, show
 from refsort.report.explore_similarity import Grid, write_csv
@@ -153,21 +154,7 @@ def shown(held: Held) -> dict[str, Any]:
 
 def _table(warm: Warm, paths: list[str], labels: list[str], job: Job) -> Table:
     """Pictures that can't be read are told and left out. Raises DatasetError if none can be."""
-    source = warm.with_words()
-    tell: Tell = job.message
-    texts = label_vectors(source.encoder, labels, tell)
-    job.stage("pictures", len(paths))
-    kept, vectors = [], []
-    for found in source.embedder.stream(paths):
-        job.step()
-        if found.vector is None:
-            tell(f"{show(found.path)} is left out: {found.reason}")
-            continue
-        kept.append(found.path)
-        vectors.append(found.vector)
-    if not kept:
-        raise DatasetError("none of these pictures can be read")
-    return compare(source.encoder, kept, np.stack(vectors), labels, texts)
+    return table_of(warm.with_words(), paths, labels, job)
 
 
 def _vector(room: Room, warm: Warm, path: str) -> Floats:
