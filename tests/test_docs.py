@@ -71,7 +71,7 @@ def test_every_flag_in_the_readme_is_known(name: str) -> None:
             "--csv",
         ),
         *("--since", "--copy-to", "--phrases", "--thumbnails", "--several", "--move", "--like", "--not", "--method"),
-        *("--host", "--port", "--password", "--token", "--lang", "--from", "--spec"),
+        *("--host", "--port", "--password", "--token", "--lang", "--from", "--spec", "--to", "--engine"),
     }
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text_of(name))) <= known
 

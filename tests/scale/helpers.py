@@ -29,12 +29,6 @@ from tests.images.make import heic
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = Config(encoder="builtin", threads=2)
-PROGRAM = (
-    "import argparse, sys; from refsort.cli import embed; from refsort.errors import RefsortError\n"
-    "parser = argparse.ArgumentParser(); embed.add_arguments(parser)\n"
-    "try: sys.exit(embed.run(parser.parse_args()))\n"
-    "except RefsortError as error: sys.exit(str(error))"
-)
 
 
 def picture(number: int, side: int = 40, kind: str = "PNG") -> bytes:
@@ -129,7 +123,7 @@ def command(*arguments: str | Path, path: Path = ROOT) -> "subprocess.Popen[str]
     """The command, in a process of its own. `path`: where modules are looked for first."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("REFSORT_")}
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *map(str, arguments)],
+        [sys.executable, "-m", "refsort", "embed", *map(str, arguments)],
         env=clean | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
         cwd="/",
         stdout=subprocess.PIPE,
