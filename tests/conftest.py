@@ -7,6 +7,9 @@ from pathlib import Path
 SHARED = Path(os.environ.get("REFSORT_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 """Labelled photographs and odd picture files; they are not part of the project and may be absent."""
 
+# The workers of the tests share the cores; more threads in each would only wait for one another. Processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Exported models go here, and so not into the cache of the person who runs the tests; processes inherit it.
 os.environ.setdefault("REFSORT_CACHE", str(Path(tempfile.gettempdir()) / "refsort-test-cache"))
 

@@ -109,7 +109,7 @@ def test_only_what_is_equal_is_spread() -> None:
     assert len(np.unique(made, axis=0)) == 5 and np.abs(made - points).max() < 0.02
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["pca", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tsne", "umap"))])
 def test_the_same_seed_gives_the_same_map_in_another_process(method: str) -> None:
     installed(method)
     code = (
