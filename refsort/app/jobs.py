@@ -146,6 +146,13 @@ class Jobs:
         job.seconds = time.monotonic() - job._begun
         job.state = state
 
+    def done(self, kind: str, number: int | None = None) -> Job | None:
+        """The last job of a kind if it ended well, and, where a number is named, if it is that very one."""
+        job = self.kept.get(kind)
+        if job is None or job.state != "done" or number not in (None, job.id):
+            return None
+        return job
+
     def stop(self) -> None:
         """Ask the running job to stop."""
         if self.last is not None:

@@ -167,8 +167,8 @@ def _vector(room: Room, warm: Warm, path: str) -> Floats:
 
 
 def _made(room: Room, job: int) -> tuple[Table, list[str], dict[str, object]]:
-    made = room.jobs.kept.get("table")
-    if made is None or made.id != job or made.state != "done":
+    made = room.jobs.done("table", job)
+    if made is None:
         raise DatasetError("this table is no longer the last one; compare again")
     found: tuple[Table, list[str], dict[str, object]] = made.result
     return found

@@ -192,8 +192,8 @@ def make(request: Request, name: str, named: Named) -> dict[str, Any]:
     Raises DatasetError if other groups were shown since, DatasetHeld if a daemon holds the dataset and it would move.
     """
     room = room_of(request, name)
-    shown = room.jobs.kept.get(PROPOSE)
-    if shown is None or shown.state != "done" or shown.result["written"] != named.written:
+    shown = room.jobs.done(PROPOSE)
+    if shown is None or shown.result["written"] != named.written:
         raise ModelError("other groups have been looked for since; look again")
     group = kept_group(room.dataset, named.group)
     if named.move:

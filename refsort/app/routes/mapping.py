@@ -122,8 +122,8 @@ def drawn_map(request: Request, name: str, colour: Colouring = "class") -> dict[
     from refsort.report.explore_map import METHODS, page_data
 
     room = room_of(request, name)
-    job = room.jobs.kept.get("map")
-    if job is None or job.state != "done":
+    job = room.jobs.done("map")
+    if job is None:
         return {"job": None}
     drawn: Drawn = job.result
     found = _places(room, drawn)
@@ -146,8 +146,8 @@ def drawn_map(request: Request, name: str, colour: Colouring = "class") -> dict[
 def stamp(request: Request, name: str) -> dict[str, Any]:
     """Changes when a picture of the map was moved; cheap."""
     room = room_of(request, name)
-    job = room.jobs.kept.get("map")
-    if job is None or job.state != "done":
+    job = room.jobs.done("map")
+    if job is None:
         return {"job": None, "stamp": 0}
     return {"job": job.id, "stamp": _places(room, job.result).stamp}
 
@@ -161,8 +161,8 @@ def _places(room: Room, drawn: Drawn) -> Places:
 def file(request: Request, name: str, chosen: Chosen) -> dict[str, Any]:
     """Begin to file what was ringed: into a class there is, or into a new one that gets references of its own."""
     room = room_of(request, name)
-    job = room.jobs.kept.get("map")
-    if job is None or job.id != chosen.job or job.state != "done":
+    job = room.jobs.done("map", chosen.job)
+    if job is None:
         raise DatasetError("this map is no longer the last one; draw it again before you file")
     drawn: Drawn = job.result
     if max(chosen.points) >= len(drawn.digests):

@@ -50,8 +50,8 @@ def plan(request: Request, name: str) -> dict[str, Any]:
 @router.get("/plan")
 def planned(request: Request, name: str) -> dict[str, Any]:
     """The last dry run: columns of equal length, one entry a picture."""
-    job = room_of(request, name).jobs.kept.get("plan")
-    if job is None or job.state != "done":
+    job = room_of(request, name).jobs.done("plan")
+    if job is None:
         return {"job": None}
     found: Plan = job.result
     items = found.items
@@ -72,8 +72,8 @@ def planned(request: Request, name: str) -> dict[str, Any]:
 def move(request: Request, name: str, chosen: Chosen) -> dict[str, Any]:
     """Begin to file what was chosen of the plan."""
     room = room_of(request, name)
-    job = room.jobs.kept.get("plan")
-    if job is None or job.id != chosen.job or job.state != "done":
+    job = room.jobs.done("plan", chosen.job)
+    if job is None:
         raise DatasetError("this dry run is no longer the last one; look again before you move")
     found: Plan = job.result
     paths = set(found.requests) if chosen.ids is None else {path_of(text) for text in chosen.ids}
