@@ -56,6 +56,13 @@ def check_class_name(name: str) -> None:
         raise UnsafeName(f"class folder {show(name)}: {reason}; rename the folder")
 
 
+def check_new_class(name: str) -> None:
+    """Raise UnsafeName unless a person may give this name to a class; a hidden folder would never be seen as one."""
+    check_class_name(name)
+    if is_litter_folder(name):
+        raise UnsafeName(f"{show(name)} would be a hidden folder, which is no class; take another name")
+
+
 def check_distinct(names: list[str]) -> None:
     """Raise UnsafeName if two class names would be one folder on some system."""
     seen: dict[str, str] = {}

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from refsort.app.jobs import Jobs, Listener
+from refsort.app.jobs import Jobs
 from refsort.app.thumbnails import Thumbnails
 from refsort.config import Config
 from refsort.errors import DatasetError, UnsafeName
@@ -16,6 +16,7 @@ from refsort.files.inside import inside
 from refsort.files.journal import Journal
 from refsort.files.survey import HandMade
 from refsort.names import show
+from refsort.sorting.events import Reporters
 from refsort.sorting.models import model_store
 from refsort.sorting.prepared import Prepared, prepare, renewed
 from refsort.sorting.sorter import journal_to_look_at, journal_to_share
@@ -57,16 +58,14 @@ class Room:
 
     # -- the journal
 
-    @contextmanager
-    def looking(self) -> Iterator[Journal | None]:
+    def looking(self) -> AbstractContextManager[Journal | None]:
         """The journal to read; None if nothing was ever sorted. Raises JournalError."""
-        with journal_to_look_at(self.dataset) as journal:
-            yield journal
+        return journal_to_look_at(self.dataset)
 
     @contextmanager
     def filing(self) -> Iterator[tuple[Journal, int]]:
         """The journal to write beside whoever holds the dataset, and the run of what is filed by hand on this page."""
-        with journal_to_share(self.dataset, Listener()) as journal:
+        with journal_to_share(self.dataset, Reporters()) as journal:
             if self._hand is None or not journal.rows("SELECT 1 FROM runs WHERE id=? AND kind='hand'", (self._hand,)):
                 self._hand = begin(journal)
             yield journal, self._hand
@@ -83,10 +82,10 @@ class Room:
             model, stamp = str(model_store(self.dataset).stamp()), self._stamp()
             if self._prepared is None or self._prepared[0] != model:
                 self.cool()
-                made = self._stack.enter_context(prepare(self.config, self.dataset, Listener()))
+                made = self._stack.enter_context(prepare(self.config, self.dataset, Reporters()))
                 self._prepared = model, stamp, made
             elif self._prepared[1] != stamp:
-                made = renewed(self.config, self.dataset, self._prepared[2], Listener())
+                made = renewed(self.config, self.dataset, self._prepared[2], Reporters())
                 self._prepared = model, stamp, made
             yield self._prepared[2]
 

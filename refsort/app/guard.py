@@ -15,7 +15,7 @@ import json
 import re
 import tempfile
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from refsort.app.login import COOKIE, Login
@@ -96,8 +96,6 @@ class Guard:
     app: App
     hosts: Hosts
     login: Login
-    upload: int = UPLOAD
-    extra: dict[str, str] = field(default_factory=lambda: dict(HEADERS))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -107,9 +105,9 @@ class Guard:
             return  # The page needs no web sockets.
         try:
             receive = await self._check(scope, receive)
-            await self.app(scope, receive, self._with_headers(send))
+            await self.app(scope, receive, _with_headers(send))
         except Refused as refused:
-            await self._refuse(refused, self._with_headers(send))
+            await _refuse(refused, _with_headers(send))
 
     # -- may it?
 
@@ -125,7 +123,7 @@ class Guard:
             raise Refused(403, "this did not come from the page")
         if path not in OPEN and not self.login.knows(_cookie(headers)):
             raise self._stranger(scope)
-        bound = self.upload if UPLOADS.match(path) else BODY
+        bound = UPLOAD if UPLOADS.match(path) else BODY
         if int(headers.get("content-length", "0") or "0") > bound:
             raise Refused(413, f"larger than {bound:,} bytes")
         if method == "POST":
@@ -149,29 +147,28 @@ class Guard:
             return Refused(303, "log in first", {"location": f"/login?{query}" if "token=" in query else "/login"})
         return Refused(401, "log in first")
 
-    # -- answers
 
-    def _with_headers(self, send: Send) -> Send:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                dropped = {key.encode() for key in self.extra} | {b"server"}
-                kept = [
-                    (key, value)
-                    for key, value in message.get("headers", [])
-                    if key.lower() not in dropped and not key.lower().startswith(b"access-control-")
-                ]
-                message["headers"] = kept + [(key.encode(), value.encode()) for key, value in self.extra.items()]
-            await send(message)
+def _with_headers(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            dropped = {key.encode() for key in HEADERS} | {b"server"}
+            kept = [
+                (key, value)
+                for key, value in message.get("headers", [])
+                if key.lower() not in dropped and not key.lower().startswith(b"access-control-")
+            ]
+            message["headers"] = kept + [(key.encode(), value.encode()) for key, value in HEADERS.items()]
+        await send(message)
 
-        return sending
+    return sending
 
-    @staticmethod
-    async def _refuse(refused: Refused, send: Send) -> None:
-        body = json.dumps({"error": refused.reason}).encode()
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-        headers += [(key.encode(), value.encode()) for key, value in refused.headers.items()]
-        await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+
+async def _refuse(refused: Refused, send: Send) -> None:
+    body = json.dumps({"error": refused.reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    headers += [(key.encode(), value.encode()) for key, value in refused.headers.items()]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _cookie(headers: dict[str, str]) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from refsort.app.texts import LANGUAGES, texts
-from refsort.errors import DatasetHeld, RefsortError
+from refsort.errors import RefsortError
 from refsort.names import show
 from refsort.sorting.events import Item, Run
 
@@ -137,8 +137,6 @@ class Jobs:
             state: Literal["done", "failed", "stopped"] = "done"
         except Stopped:
             state = "stopped"
-        except DatasetHeld as error:
-            state, job.error = "failed", str(error)
         except (RefsortError, OSError) as error:
             state, job.error = "failed", show(str(error))
         except Exception as error:  # noqa: BLE001  (the page must say so, whatever it is)

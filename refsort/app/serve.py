@@ -4,14 +4,13 @@ import contextlib
 import os
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from refsort.app.desk import Desk
-from refsort.app.guard import Guard, Hosts
+from refsort.app.guard import UPLOAD, Guard, Hosts
 from refsort.app.login import Login
 from refsort.app.texts import LANGUAGES
 from refsort.errors import ConfigError
@@ -88,7 +87,7 @@ def _assembled(desk: Desk, door: Door) -> Guard:
             pwa=False,
             mcp_server=False,
             show_error=True,
-            max_file_size="200mb",
+            max_file_size=UPLOAD,
         )
     hosts = Hosts(frozenset(name.lower() for name in (*door.names, door.host)), door.beyond)
     return Guard(app, hosts, login)
@@ -127,7 +126,7 @@ def address(door: Door, port: int) -> str:
     return f"http://{host}:{port}/" + (f"?token={door.token}" if door.token else "")
 
 
-def password_of(env: dict[str, str] | Any) -> str | None:
+def password_of(env: Mapping[str, str]) -> str | None:
     """From REFSORT_APP_PASSWORD, or the first line of the file that REFSORT_APP_PASSWORD_FILE names.
 
     Raises ConfigError if that can't be read.

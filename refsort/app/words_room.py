@@ -27,6 +27,7 @@ from refsort.explore.source import Source, open_source
 from refsort.explore.store import SPACES, place
 from refsort.names import show
 from refsort.sorting.class_words import tidy
+from refsort.sorting.events import Reporters
 from refsort.sorting.models import model_store
 from refsort.sorting.pin import read_pin
 
@@ -82,10 +83,10 @@ class Warm:
         self.searching = threading.Lock()
         self.no_words = ""
         try:
-            self.source = self.stack.enter_context(open_source(room.config, None, Listener(), text=True))
+            self.source = self.stack.enter_context(open_source(room.config, None, Reporters(), text=True))
         except EncoderError as error:
             self.no_words = str(error)
-            self.source = self.stack.enter_context(open_source(room.config, None, Listener()))
+            self.source = self.stack.enter_context(open_source(room.config, None, Reporters()))
         self.index = place(self.source.dataset.state, self.source.encoder) / "index.db"
         self._search: Search | None = None
         self._inode = 0

@@ -5,6 +5,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
+from refsort.cli.needs import needs_pyarrow
 from refsort.cli.settings import add_settings, config_from
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from refsort.scale.work import Job
 
 HELP = "vectors of millions of pictures"
-NEEDS = "refsort embed needs pyarrow: 'python3 run.py install scale' adds it"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,16 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Embed what is missing. Exit code 1 if a part could not be done; unreadable pictures are counted only."""
-    from refsort.errors import RefsortError
     from refsort.report import Console
 
-    try:
+    with needs_pyarrow():
         from refsort.scale.embedding import embed
         from refsort.scale.listing import FILES
-    except ModuleNotFoundError as error:
-        if error.name != "pyarrow":
-            raise
-        raise RefsortError(NEEDS) from error
     config = config_from(args)
     console = Console(config, json=args.json)
     try:

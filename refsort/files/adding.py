@@ -31,8 +31,8 @@ from refsort.files.taking import publish
 from refsort.files.undo import Undone, choose, undo
 from refsort.names import (
     MAX_NAME_BYTES,
-    check_class_name,
     check_distinct,
+    check_new_class,
     cut,
     fold,
     is_litter,
@@ -84,9 +84,7 @@ class Adding:
 
     def __init__(self, dataset: Dataset, class_name: str, *, new: bool = False) -> None:
         """`new`: the class may be one that is not there yet. Raises UnsafeName, DatasetError."""
-        check_class_name(class_name)
-        if is_litter_folder(class_name):
-            raise UnsafeName(f"{show(class_name)} would be a hidden folder, which is no class; take another name")
+        check_new_class(class_name)
         there = _classes(dataset)
         if class_name not in there and not new:
             raise UnsafeName(f"there is no class {show(class_name)}")

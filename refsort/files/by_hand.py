@@ -17,7 +17,7 @@ from refsort.files.inside import inside
 from refsort.files.journal import HAND, Journal
 from refsort.files.moving import Mover
 from refsort.files.requests import Outcome, Request, member, words
-from refsort.names import check_class_name, is_litter_folder, show
+from refsort.names import check_new_class, show
 
 SOURCE = "app"
 """Of what is confirmed, in the journal's table `labels`."""
@@ -81,9 +81,7 @@ def file_by_hand(dataset: Dataset, journal: Journal, run: int, wishes: Sequence[
 def _request(dataset: Dataset, journal: Journal, found: Filed) -> Request:
     """Raises UnsafeName, OSError."""
     wish = found.wish
-    check_class_name(wish.class_name)
-    if is_litter_folder(wish.class_name):
-        raise UnsafeName(f"{show(wish.class_name)} would be a hidden folder, which is no class; take another name")
+    check_new_class(wish.class_name)
     names = dataset.names
     tops = frozenset({names.arrivals, names.sorted, names.unsure, names.unknown, names.bad})
     if look(inside(dataset, wish.path, tops)) is None:

@@ -256,6 +256,16 @@ class Journal:
         rows = self.rows("SELECT * FROM moves WHERE run=? AND state='done' ORDER BY id DESC", (run,))
         return [_move(row) for row in rows if self._stands(row["undone_by"])]
 
+    def count_standing(self, run: int) -> int:
+        """How many moves `standing` would give, without reading them."""
+        plain = self.rows("SELECT count(*) FROM moves WHERE run=? AND state='done' AND undone_by IS NULL", (run,))
+        again = self.rows(
+            "SELECT m.undone_by FROM moves m JOIN moves u ON u.id=m.undone_by"
+            " WHERE m.run=? AND m.state='done' AND u.undone_by NOT NULL",
+            (run,),
+        )
+        return int(plain[0][0]) + sum(self._stands(row["undone_by"]) for row in again)
+
     def standing_at(self, path: str) -> list[Move]:
         """Standing moves of sorting runs that left or reached a path, newest first."""
         key = to_bytes(path)

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from refsort.errors import DatasetError, UnsafeName
+from refsort.errors import DatasetError
 from refsort.files.companions import companions
 from refsort.files.copying import copy_to_part, part_path
 from refsort.files.dataset import Dataset
@@ -19,7 +19,7 @@ from refsort.files.requests import Request, member, words
 from refsort.files.survey import Placed
 from refsort.files.taking import publish
 from refsort.learn.proposing import Group, aside
-from refsort.names import check_class_name, check_distinct, is_litter_folder, numbered, show
+from refsort.names import check_distinct, check_new_class, numbered
 
 REFERENCES = 10
 """Copied into the new class: so many the promise of `max_wrong` wants, and more of one group tell little more."""
@@ -44,9 +44,7 @@ def make_references(dataset: Dataset, group: Group, class_name: str, count: int)
 
     Raises UnsafeName, DatasetError before anything is written, OSError if the folder can't be made.
     """
-    check_class_name(class_name)
-    if is_litter_folder(class_name):
-        raise UnsafeName(f"{show(class_name)} would be a hidden folder, which is no class; take another name")
+    check_new_class(class_name)
     check_distinct(sorted({*dataset.classes(), class_name}))
     relative = f"{dataset.names.references}/{class_name}"
     dataset.check_target(relative)

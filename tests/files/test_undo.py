@@ -121,3 +121,18 @@ def test_a_removed_sub_folder_comes_back(tmp_path: Path) -> None:
     data.path("Images/deep").rmdir()
     take_back(data)
     assert read(data.root) == {"Images": {"deep": {"er": {"x.jpg": b"1"}}}}
+
+
+def test_what_stands_is_counted_as_it_is_listed(tmp_path: Path) -> None:
+    data = dataset_of(tmp_path / "D", {"Images": {"x.jpg": b"1", "x.xmp": b"s", "y.jpg": b"2"}})
+    move_all(data)
+    counts = []
+    runs = [1]
+    for step in range(5):
+        journal = Journal(data.state / "journal.db")
+        for run in runs:
+            assert journal.count_standing(run) == len(journal.standing(run)), (step, run)
+        counts.append(journal.count_standing(1))
+        journal.close()
+        runs.append(take_back(data, runs[-1]).run)
+    assert counts == [3, 0, 3, 0, 3]

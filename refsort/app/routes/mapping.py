@@ -22,7 +22,7 @@ from refsort.files.journal import HAND, Journal, Move
 from refsort.files.undo import undo as take_back
 from refsort.learn.new_class import REFERENCES, Made, make_references
 from refsort.learn.proposing import Group
-from refsort.names import check_class_name, check_distinct, is_litter_folder, show
+from refsort.names import check_distinct, check_new_class, show
 from refsort.sorting.class_words import name_as_phrase, read_phrases, tidy
 
 router = APIRouter(prefix=f"{API}/mapping")
@@ -187,9 +187,7 @@ def _class_of(dataset: Dataset, chosen: Chosen) -> str:
             raise UnsafeName(f"there is no class {show(class_name)}")
         return class_name
     class_name = chosen.new.strip()
-    check_class_name(class_name)
-    if is_litter_folder(class_name):
-        raise UnsafeName(f"{show(class_name)} would be a hidden folder, which is no class; take another name")
+    check_new_class(class_name)
     if class_name in classes:
         raise DatasetError(f"there is a class {show(class_name)} already; file them into it, or take another name")
     check_distinct(sorted([*classes, class_name]))

@@ -95,7 +95,7 @@ def runs(request: Request, name: str) -> list[dict[str, Any]]:
     with room.looking() as journal:
         if journal is None:
             return []
-        return [_record(record, len(journal.standing(record.id))) for record in journal.runs(RUNS)]
+        return [_record(record, journal.count_standing(record.id)) for record in journal.runs(RUNS)]
 
 
 @router.post("/undo")
