@@ -20,11 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.add_argument("source", metavar="SOURCE", help="a folder, or s3://bucket/prefix (gs://, abfs://, …)")
     parser.add_argument("--to", required=True, metavar="TARGET", help="where the vectors go: likewise")
-    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: many processes or machines")
-    parser.add_argument("--address", help="ray: of a cluster (default: RAY_ADDRESS, else one of its own)")
-    parser.add_argument(
-        "--workers", type=whole_number, default=0, metavar="N", help="ray: default: one per GPU or core"
-    )
+    add_engine(parser)
     parser.add_argument("--decoders", type=whole_number, metavar="N", help="ray: processes that only decode, for GPUs")
     parser.add_argument(
         "--patience", type=float, metavar="SECONDS", help="ray: a worker without a picture for so long is ended (300)"
@@ -33,6 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     keys = ("encoder", "precision", "batch_size", "threads", "isolate", "max_pixels", "max_bytes")
     add_settings(parser, *keys, "dataset", "data_dir", "state_dir")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """The flags that say where the work is done."""
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: many processes or machines")
+    parser.add_argument("--address", help="ray: of a cluster (default: RAY_ADDRESS, else one of its own)")
+    parser.add_argument(
+        "--workers", type=whole_number, default=0, metavar="N", help="ray: default: one per GPU or core"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,31 +4,30 @@ Streams: memory does not grow with the number of pictures. Pictures are decided 
 where the vectors are those of the drop folder the plan is what a sort would do.
 """
 
-import json
 import time
-from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from refsort.config import Config
-from refsort.decide import Decision
 from refsort.errors import DatasetError
 from refsort.files.dataset import Dataset
 from refsort.images import READING
-from refsort.names import show, to_bytes
-from refsort.scale.places import open_place
-from refsort.scale.plans import VERSION, About, PlanWriter
-from refsort.scale.vectors import done_parts, matrix, read_about, read_vectors
+from refsort.names import show
+from refsort.scale.plans import FIELDS, VERSION, About, PlanWriter
+from refsort.scale.spans import Decider, Portion, Span, add, spans_of
+from refsort.scale.vectors import vectors_at
 from refsort.sorting.events import Reporter
-from refsort.sorting.one_pass import DECIDE_BATCH
 from refsort.sorting.prepared import Prepared
 
 DECIDING = ("mode", "max_wrong", "unknown_share", "refine", "min_score", "min_margin", "unsure", "text_weight")
 """Keys of the settings that are kept in a plan."""
+
+Engine = Callable[[Decider, list[Span]], Iterable[Portion]]
+"""Decides spans, and gives their portions in order."""
 
 
 @dataclass(slots=True)
@@ -54,18 +53,27 @@ class Decided:
         return asdict(self)
 
 
+def here(decider: Decider, spans: list[Span]) -> Iterator[Portion]:
+    """The engine `local`: one span after the other, in this process."""
+    return map(decider.portion, spans)
+
+
 def decide_vectors(
-    config: Config, dataset: Dataset, prepared: Prepared, folder: str, plan: Path, reporter: Reporter
+    config: Config,
+    dataset: Dataset,
+    prepared: Prepared,
+    folder: str,
+    plan: Path,
+    reporter: Reporter,
+    engine: Engine = here,
 ) -> Decided:
     """Write the plan for all vectors in a folder.
 
-    Raises DatasetError if there are none, they are of another encoder than the dataset's, or the plan is there already.
+    Raises DatasetError if there are none, they are of another encoder than the dataset's, or the plan is there already,
+    and what the engine raises.
     """
     begun = time.perf_counter()
-    place = open_place(folder)
-    about = read_about(place)
-    if about is None:
-        raise DatasetError(f"{show(place.name)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
+    place, about = vectors_at(folder)
     expected = f"{prepared.encoder.fingerprint}/{READING}"
     if about.fingerprint != expected:
         raise DatasetError(
@@ -75,94 +83,22 @@ def decide_vectors(
         )
     settings = config.model_dump(mode="json", include=set(DECIDING))
     made = About(VERSION, about.source, dataset.name, about.encoder, about.fingerprint, settings)
-    result = Decided(place.name, str(plan), dataset.name, about.encoder)
-    counts: Counter[str] = Counter()
+    total = Portion(pa.schema(FIELDS).empty_table())
+    decider = Decider(place.text, about, prepared.judge, dataset.names, config.unsure == "keep")
     with PlanWriter(plan, made) as writer:
-        deciding = _Deciding(config, dataset, prepared, result, counts)
-        reporter.stage("parts", len(done_parts(place.names())))
-        for batch in _whole_batches(folder):
-            writer.write(deciding.columns(batch))
-            reporter.step()
-    result.per_class = dict(sorted(counts.items()))
-    result.expected_wrong = round(deciding.expected_wrong / result.sure, 4) if result.sure and deciding.cut else None
-    result.cut = deciding.cut
+        spans = spans_of(place)
+        reporter.stage("parts", sum(len(span.parts) for span in spans))
+        for span, portion in zip(spans, engine(decider, spans), strict=True):
+            writer.write(portion.table)
+            add(total, portion)
+            for _ in span.parts:
+                reporter.step()
+    result = Decided(place.name, str(plan), dataset.name, about.encoder, total.verdicts.total())
+    for verdict, count in total.verdicts.items():
+        setattr(result, verdict, count)
+    result.per_class = dict(sorted(total.per_class.items()))
+    if result.sure and total.cut:
+        result.expected_wrong = round(total.expected_wrong / result.sure, 4)
+    result.cut = total.cut
     result.seconds = round(time.perf_counter() - begun, 3)
     return result
-
-
-def _whole_batches(folder: str) -> Any:
-    """Rows of the vectors in batches of DECIDE_BATCH, across parts."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in read_vectors(folder):
-        held.append(batch)
-        rows += batch.num_rows
-        while rows >= DECIDE_BATCH:
-            table = pa.Table.from_batches(held).combine_chunks()
-            yield table.slice(0, DECIDE_BATCH).to_batches()[0]
-            rest = table.slice(DECIDE_BATCH)
-            held, rows = rest.to_batches(), rest.num_rows
-    if rows:
-        yield pa.Table.from_batches(held).combine_chunks().to_batches()[0]
-
-
-class _Deciding:
-    """Turns batches of vectors into rows of a plan."""
-
-    def __init__(
-        self, config: Config, dataset: Dataset, prepared: Prepared, result: Decided, counts: "Counter[str]"
-    ) -> None:
-        self.config, self.names, self.judge = config, dataset.names, prepared.judge
-        self.result, self.counts = result, counts
-        self.cut: float | None = None
-        self.expected_wrong = 0.0
-
-    def columns(self, batch: pa.RecordBatch) -> dict[str, list[Any]]:
-        vectors, there = matrix(batch)
-        decisions = iter(self.judge_them(vectors[there]))
-        found: dict[str, list[Any]] = {
-            key: batch.column(key).to_pylist() for key in ("path", "size", "mtime_ns", "sha256")
-        }
-        errors = batch.column("error").to_pylist()
-        rows = [
-            self._row(next(decisions)) if known else self._unreadable(why)
-            for known, why in zip(there, errors, strict=True)
-        ]
-        for key, values in zip(
-            ("folder", "class", "verdict", "probability", "decision"), zip(*rows, strict=True), strict=True
-        ):
-            found[key] = list(values)
-        self.result.pictures += batch.num_rows
-        return found
-
-    def judge_them(self, vectors: Any) -> list[Decision]:
-        if not len(vectors):
-            return []
-        decisions, terms = self.judge.decide(np.ascontiguousarray(vectors))
-        if terms.cut is not None:
-            self.cut = terms.cut if self.cut is None else max(self.cut, terms.cut)
-        return decisions
-
-    def _row(self, decision: Decision) -> tuple[bytes, bytes, str, float | None, str]:
-        setattr(self.result, decision.verdict, getattr(self.result, decision.verdict) + 1)
-        if decision.verdict == "sure":
-            self.counts[show(decision.class_name)] += 1
-            self.expected_wrong += 0.0 if decision.probability is None else 1 - decision.probability
-        return (
-            to_bytes(self._folder(decision)),
-            to_bytes(decision.class_name),
-            decision.verdict,
-            decision.probability,
-            json.dumps(decision.as_dict()),
-        )
-
-    def _folder(self, decision: Decision) -> str:
-        if decision.verdict == "sure":
-            return f"{self.names.sorted}/{decision.class_name}"
-        if self.config.unsure == "keep":
-            return ""
-        return self.names.unsure if decision.verdict == "unsure" else self.names.unknown
-
-    def _unreadable(self, why: str) -> tuple[bytes, bytes, str, float | None, str]:
-        self.result.unreadable += 1
-        return b"", b"", "unreadable", None, json.dumps({"verdict": "unreadable", "reason": why})

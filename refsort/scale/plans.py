@@ -78,9 +78,9 @@ class PlanWriter:
         self._writer = pq.ParquetWriter(self.part, self.schema, compression="zstd")
         return self
 
-    def write(self, columns: dict[str, list[Any]]) -> None:
-        """One batch: columns of equal length."""
-        self._writer.write_table(pa.table([pa.array(columns[f.name], f.type) for f in FIELDS], schema=self.schema))
+    def write(self, rows: pa.Table) -> None:
+        """Some rows, with the columns of FIELDS."""
+        self._writer.write_table(rows.replace_schema_metadata(self.schema.metadata))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

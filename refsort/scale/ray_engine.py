@@ -5,21 +5,18 @@ an attempt at the part; the worker's place is taken by a new one. Ray's own retr
 attempt from the next.
 """
 
-import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-import refsort
-from refsort.encoders import BUILTIN, WORDS, cores
+from refsort.encoders import BUILTIN, WORDS
 from refsort.encoders.onnx_file import PREFIX as ONNX
 from refsort.errors import EncoderError, RefsortError
 from refsort.scale.listing import Part
 from refsort.scale.ray_actors import Encoding, Outcome
+from refsort.scale.ray_cluster import connect, last_line
 from refsort.scale.vectors import About
 from refsort.scale.work import ATTEMPTS, Done, Failed, Job
 from refsort.sorting.models import PREFIX as MODELS
@@ -29,8 +26,6 @@ PATIENCE_S = 300.0
 PULSE_S = 1.0
 STARTS = 3
 """Workers that end before they are ready, one after the other, until it is no accident."""
-OBJECT_STORE_BYTES = 512 << 20
-"""For a cluster of our own. Nothing but prepared pictures on their way to a GPU is kept in it."""
 
 
 @dataclass(slots=True)
@@ -91,8 +86,7 @@ class RayEngine:
         for all workers together; None: the other cores where there are GPUs, else none: workers decode themselves.
         """
         self._tell, self._patience = tell, patience
-        address = address or os.environ.get("RAY_ADDRESS") or "local"
-        self._own = _connect(address, workers)
+        self._own = connect(address, workers)
         import ray
 
         self._ray = ray
@@ -177,7 +171,7 @@ class RayEngine:
         try:
             outcome: Outcome = self._ray.get(seat.ready or seat.doing)
         except self._ray.exceptions.RayTaskError as error:
-            outcome = Outcome("again", _last_line(error))
+            outcome = Outcome("again", last_line(error))
         except self._ray.exceptions.RayError as error:
             outcome = Outcome("ended", f"its worker has ended ({type(error).__name__})")
         if seat.ready is None:
@@ -239,32 +233,6 @@ class RayEngine:
         return time.monotonic() - seat.since < self._patience
 
 
-def _connect(address: str, workers: int) -> bool:
-    """Whether the connection was made here. Raises RefsortError."""
-    # Nothing is reported to anybody, and a worker without a GPU is no reason for a warning.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise RefsortError("--engine ray needs Ray: 'python3 run.py install scale' adds it") from error
-    if ray.is_initialized():
-        return False
-    options: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.CRITICAL}
-    if address == "local":
-        options |= {"include_dashboard": False, "num_cpus": max(cores(), workers)}
-        options |= {"object_store_memory": OBJECT_STORE_BYTES}
-    else:
-        # The same program everywhere; what it needs has to be installed on the machines.
-        options |= {"runtime_env": {"py_modules": [str(Path(refsort.__file__).parent)]}}
-    try:
-        ray.init(**options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        hint = "" if address == "local" else " (a cluster that asks for a token: set RAY_AUTH_MODE=token)"
-        raise RefsortError(f"Ray at {address} can't be reached: {_last_line(error)}{hint}") from error
-    return True
-
-
 def _largest(nodes: list[dict[str, Any]]) -> int:
     """Cores of the machine that has most of them: a worker can't have more."""
     return max((int(node["Resources"].get("CPU", 0)) for node in nodes if node["Alive"]), default=1) or 1
@@ -273,7 +241,3 @@ def _largest(nodes: list[dict[str, Any]]) -> int:
 def _may_use_gpu(encoder: str, precision: str) -> bool:
     """Only what torch computes runs on a GPU; ONNX Runtime is used on processors."""
     return encoder not in (*BUILTIN, WORDS) and not encoder.startswith((ONNX, MODELS)) and precision == "fp32"
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()

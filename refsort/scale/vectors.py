@@ -25,7 +25,7 @@ Nothing but pyarrow is needed to read them: pyarrow.parquet.read_table("vectors/
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,15 +118,35 @@ def read_vectors(
     `folder`: as given to `--to`, or its URI. `parts`: only these, as `done_parts` names them. Memory does not grow
     with the number of pictures. Raises DatasetError if there are no vectors, OSError if a part can't be read.
     """
-    place = open_place(str(folder))
-    about = read_about(place)
-    if about is None:
-        raise DatasetError(f"{show(place.name)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
+    place, about = vectors_at(str(folder))
     names = place.names()
     done = done_parts(names)
     hidden = replaced_rows(place, names, done)
+    yield from read_parts(place, about, sorted(done if parts is None else done.intersection(parts)), hidden, columns)
+
+
+def vectors_at(folder: str) -> tuple[Place, About]:
+    """The place, and what the vectors are. Raises DatasetError if there are none."""
+    place = open_place(folder)
+    about = read_about(place)
+    if about is None:
+        raise DatasetError(f"{show(place.name)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
+    return place, about
+
+
+def read_parts(
+    place: Place,
+    about: About,
+    numbers: Sequence[int],
+    hidden: Mapping[int, set[bytes]],
+    columns: Sequence[str] = COLUMNS,
+) -> Iterator[pa.RecordBatch]:
+    """Batches of these parts; `hidden`: by part, paths of which a later part has newer rows (`replaced_rows`).
+
+    Raises DatasetError if a part is of another encoder, OSError if it can't be read.
+    """
     expected = about.fingerprint.encode()
-    for number in sorted(done if parts is None else done.intersection(parts)):
+    for number in numbers:
         with place.open(part_name(number)) as file, pq.ParquetFile(file) as parquet:
             if (parquet.schema_arrow.metadata or {}).get(FINGERPRINT_KEY) != expected:
                 raise DatasetError(f"{show(place.name)}: {part_name(number)} is of another encoder than {ABOUT} says")
