@@ -8,7 +8,6 @@ at which nothing lies any more. Use is counted in generations, one for every PRU
 and a vector in steady use is marked once a generation only.
 """
 
-import contextlib
 import os
 import sqlite3
 import threading
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from refsort.files.identity import FileStat
-from refsort.files.journal import BUSY_TIMEOUT_S
+from refsort.files.throwaway import open_throwaway
 from refsort.names import from_bytes, to_bytes
 
 SCHEMA_VERSION = 2
@@ -65,34 +64,8 @@ class Cache:
         self._looked_until = b""
         self._lock = threading.Lock()
         self._pending: list[tuple[bytes, FileStat, bytes, Vector]] = []
-        try:
-            self._db = self._open()
-        except sqlite3.DatabaseError:
-            for leftover in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
-                with contextlib.suppress(OSError):
-                    leftover.unlink()
-            try:
-                self._db = self._open()
-            except sqlite3.DatabaseError:
-                # No place for a cache (a full or read-only disk): everything is computed, nothing else suffers.
-                self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-                self._db.executescript(SCHEMA)
-
-    def _open(self) -> sqlite3.Connection:
-        with contextlib.suppress(OSError):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=OFF")
-            if _version(db) != SCHEMA_VERSION:
-                _migrate(db)
-            db.execute("SELECT * FROM files LIMIT 1").fetchone()
-            self._generation = int(db.execute("SELECT coalesce(max(used), 0) + 1 FROM vectors").fetchone()[0])
-        except BaseException:
-            db.close()
-            raise
-        return db
+        self._db = open_throwaway(path, _prepare)
+        self._generation = int(self._db.execute("SELECT coalesce(max(used), 0) + 1 FROM vectors").fetchone()[0])
 
     def close(self) -> None:
         self.flush()
@@ -225,6 +198,13 @@ class Cache:
 
 def _vector(data: bytes) -> Vector:
     return np.frombuffer(data, dtype="<f2").astype(np.float32)
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    if _version(db) != SCHEMA_VERSION:
+        _migrate(db)
+    db.execute("SELECT * FROM files LIMIT 1").fetchone()
+    db.execute("SELECT max(used) FROM vectors").fetchone()
 
 
 def _version(db: sqlite3.Connection) -> int:

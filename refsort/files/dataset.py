@@ -12,15 +12,25 @@ from refsort.files.groups import Group, gather
 from refsort.names import check_class_name, check_distinct, is_litter, is_litter_folder, show
 
 PHRASES_FILE = "phrases.txt"
+BETWEEN_NAMES = "\0"
+"""No file's name can hold it."""
 
 
 @dataclass(frozen=True)
 class Arrivals:
-    """What lies in the drop folder: groups in a fixed order, and what was passed over and why."""
+    """What lies in the drop folder, in a fixed order, and what was passed over and why."""
 
-    groups: list[Group]
+    folders: list[tuple[str, str]] = field(default_factory=list)
+    """(folder relative to the dataset, the sorted names of its files, joined): some 20 bytes of memory a file."""
+    count: int = 0
+    """Files, those that go with a picture too."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """(path relative to the dataset, reason)."""
+
+    def groups(self) -> Iterator[Group]:
+        """The files as groups, a folder at a time."""
+        for folder, names in self.folders:
+            yield from gather(folder, names.split(BETWEEN_NAMES))
 
 
 class Dataset:
@@ -105,12 +115,15 @@ class Dataset:
             raise DatasetError(f"{show(str(path))} is no folder; pictures can't be moved there")
 
     def arrivals(self) -> Arrivals:
-        """Everything below the drop folder, sub-folders too, gathered into groups. Links are never followed."""
-        groups: list[Group] = []
+        """Everything below the drop folder, sub-folders too. Links are never followed."""
+        folders: list[tuple[str, str]] = []
         skipped: list[tuple[str, str]] = []
+        count = 0
         for folder, names in self._walk(self.names.arrivals, skipped):
-            groups.extend(gather(folder, names))
-        return Arrivals(groups, skipped)
+            if names:
+                folders.append((folder, BETWEEN_NAMES.join(names)))
+                count += len(names)
+        return Arrivals(folders, count, skipped)
 
     def groups(self, folder: str) -> Iterator[Group]:
         """The files below a folder of the dataset, as groups; none if it is not there."""
@@ -130,25 +143,25 @@ class Dataset:
             folder = waiting.pop()
             names: list[str] = []
             inner: list[str] = []
+            others: list[tuple[str, str]] = []
             try:
-                entries = sorted(os.scandir(self.root / folder), key=lambda e: e.name)
+                for entry in os.scandir(self.root / folder):
+                    kind = _kind(entry)
+                    if kind == "folder":
+                        if not is_litter_folder(entry.name):
+                            inner.append(f"{folder}/{entry.name}")
+                    elif is_litter(entry.name):
+                        continue
+                    elif kind == "file":
+                        names.append(entry.name)
+                    else:
+                        others.append((f"{folder}/{entry.name}", f"{kind}: never followed"))
             except OSError as error:
                 skipped.append((folder, f"can't be listed: {error.strerror or error}"))
                 continue
-            for entry in entries:
-                relative = f"{folder}/{entry.name}"
-                kind = _kind(entry)
-                if kind == "folder":
-                    if not is_litter_folder(entry.name):
-                        inner.append(relative)
-                elif is_litter(entry.name):
-                    continue
-                elif kind == "file":
-                    names.append(entry.name)
-                else:
-                    skipped.append((relative, f"{kind}: never followed"))
-            yield folder, names
-            waiting.extend(reversed(inner))
+            skipped += sorted(others)
+            yield folder, sorted(names)
+            waiting += sorted(inner, reverse=True)
 
     def _refuse_link_out(self, path: Path) -> None:
         target = path.resolve()

@@ -65,25 +65,22 @@ def gather(folder: str, names: list[str]) -> list[Group]:
     A companion belongs to the picture it names in full (photo.jpg.xmp), else to the first picture of its stem
     (photo.xmp). One without a picture stands alone: it will be found to be no picture and stay.
     """
-    pictures: set[str] = set()
-    pictures_of: dict[str, list[str]] = defaultdict(list)
+    mains: list[str] = []
     companions: list[str] = []
     for name in names:
-        stem, suffix = split(name)
-        if suffix in SIDECAR_SUFFIXES or suffix in RAW_SUFFIXES:
-            companions.append(name)
-        else:
-            pictures.add(name)
-            pictures_of[stem].append(name)
+        suffix = split(name)[1]
+        (companions if suffix in SIDECAR_SUFFIXES or suffix in RAW_SUFFIXES else mains).append(name)
+    if not companions:
+        return [Group(folder, name) for name in mains]
+    wanted = {split(name)[0] for name in companions}
+    picture_of: dict[str, str] = {}
+    for name in mains:
+        if name in wanted:
+            picture_of[name] = name
+        if (stem := split(name)[0]) in wanted:
+            picture_of.setdefault(stem, name)
     owned: dict[str, list[str]] = defaultdict(list)
-    alone: list[str] = []
     for name in companions:
-        stem = split(name)[0]
-        if stem in pictures:
-            owned[stem].append(name)
-        elif pictures_of.get(stem):
-            owned[pictures_of[stem][0]].append(name)
-        else:
-            alone.append(name)
-    mains = sorted([*pictures, *alone])
-    return [Group(folder, name, tuple(owned.get(name, ()))) for name in mains]
+        picture = picture_of.get(split(name)[0])
+        owned[picture or name] += [name] if picture else []
+    return [Group(folder, name, tuple(owned.get(name, ()))) for name in sorted({*mains, *owned})]

@@ -40,7 +40,7 @@ def _signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def look(path: Path) -> FileStat | None:
+def look(path: Path | str) -> FileStat | None:
     """lstat of a regular file; None if there is none or it is something else."""
     try:
         result = os.lstat(path)

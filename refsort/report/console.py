@@ -73,6 +73,9 @@ def run_table(run: Run, config: Config) -> str:
     lines.append(f"  {'':-<{width}}  {'':->7}")
     lines.append(f"  {would + _verb(run.action):<{width}}  {run.sorted:>7}")
     lines += [f"  {name:<{width}}  {count:>7}" for name, count in rows[len(run.per_class) :] if count]
+    if run.unchanged:
+        count = sum(run.unchanged.values())
+        lines.append(f"  of these an earlier run left {count}, and nothing has changed since")
     lines.append("")
     if run.references:
         lines.append(f"checked: {_references(run, config)}")
@@ -83,7 +86,7 @@ def run_table(run: Run, config: Config) -> str:
         lines.append(f"report:  {show(run.report)}")
     if run.report_problem:
         lines.append(f"report:  {run.report_problem}")
-    if run.run is not None and run.handled:
+    if run.run is not None and run.looked_at:
         lines.append(f"undo:    {show(command(config, 'undo', str(run.run)))}")
     return "\n".join(lines)
 

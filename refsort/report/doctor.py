@@ -77,7 +77,7 @@ def _folders(config: Config, dataset: Dataset) -> Iterator[Finding]:
     yield Finding(
         "ok", "dataset", f"{show(str(dataset.root))}: {len(classes)} classes, {least} or more references each"
     )
-    yield Finding("ok", "arrivals", f"{len(arrivals.groups)} files wait in {dataset.names.arrivals}/")
+    yield Finding("ok", "arrivals", f"{arrivals.count} files wait in {dataset.names.arrivals}/")
     for folder in (dataset.root, dataset.state if dataset.state.is_dir() else dataset.state.parent):
         yield _writable(folder)
     free = shutil.disk_usage(dataset.root).free

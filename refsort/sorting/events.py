@@ -37,6 +37,8 @@ class Run:
     bad: int = 0
     failed: int = 0
     skipped: int = 0
+    unchanged: dict[str, int] = field(default_factory=dict)
+    """Of these, by kind: left where they lie by an earlier run and not looked at again, as nothing has changed."""
     per_class: dict[str, int] = field(default_factory=dict)
     references: dict[str, float | None] = field(default_factory=dict)
     """Errors, warnings and expected accuracy that a look at the references gave; empty if nobody looked."""
@@ -55,6 +57,11 @@ class Run:
     report_problem: str = ""
     """Why no page could be written, in words for a person; no key of `--json`."""
 
+    def count_unchanged(self, kind: str) -> None:
+        """Add one that an earlier run has left and counted so."""
+        setattr(self, kind, getattr(self, kind) + 1)
+        self.unchanged[kind] = self.unchanged.get(kind, 0) + 1
+
     def count(self, item: Item) -> None:
         """Add one item to the counts."""
         setattr(self, item.kind, getattr(self, item.kind) + 1)
@@ -63,8 +70,13 @@ class Run:
 
     @property
     def handled(self) -> int:
-        """Pictures that were decided, and those that could not be read."""
+        """Pictures that were decided, and those that could not be read; now or by an earlier run."""
         return self.sorted + self.unsure + self.unknown + self.bad
+
+    @property
+    def looked_at(self) -> int:
+        """Those of them that were handled now."""
+        return self.handled - sum(count for kind, count in self.unchanged.items() if kind != "skipped")
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

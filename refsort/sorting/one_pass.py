@@ -1,7 +1,8 @@
 """One pass over the drop folder: arrivals are embedded, decided together, and filed in batches."""
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from refsort.files.moving import Mover
 from refsort.files.preview import Preview
 from refsort.files.requests import Outcome, Request, member, words
 from refsort.files.sidecars import TAG, is_tagged, tag_request
+from refsort.files.stayed import Left, Stayed
 from refsort.files.tagging import Tagger, TagPreview
 from refsort.files.xmp import keyword
 from refsort.sorting.embedding import Embedded
@@ -26,6 +28,13 @@ FILE_BATCH = 256
 """Groups filed per commit of the journal: a commit costs a flush to the disk, 256 share it."""
 DECIDE_BATCH = 2048
 """Arrivals decided together: enough to see how many of them belong to no class, and a bound on the memory."""
+
+LEAVING_IT = ("copy", "hardlink", "symlink")
+"""Actions after which the picture lies in the drop folder still."""
+
+
+def _nobody(path: str, kind: str) -> None:
+    pass
 
 
 class Pass:
@@ -42,10 +51,14 @@ class Pass:
         *,
         begin: Callable[[], int] | None = None,
         patience: Callable[[str], bool] | None = None,
+        stayed: Stayed | None = None,
+        unchanged: Callable[[str, str], None] = _nobody,
     ) -> None:
         """`begin` gives the number of the run, asked for when the first file is to be filed; without it none is.
 
         `patience` is asked about a picture that can't be read: with True it stays, as it may still be coming.
+        `stayed`: what earlier runs left; without it everything is looked at. `unchanged` is told the path and the kind
+        of each that for this reason is not.
         """
         self.config = config
         self.dataset = dataset
@@ -60,6 +73,8 @@ class Pass:
         """Arrivals that changed while they were looked at; a later pass will find them whole."""
         self.expected_wrong = 0.0
         self.patience = patience
+        self.stayed = stayed
+        self.unchanged = unchanged
         if journal is None or begin is None:
             self.file = (TagPreview if config.action == TAG else Preview)(dataset).file
         else:
@@ -76,33 +91,52 @@ class Pass:
         arrivals = self.dataset.arrivals()
         for path, reason in arrivals.skipped:
             self._tell(Item(path, "skipped", reason=reason))
-        self.sort(arrivals.groups)
+        self.sort(arrivals.groups(), arrivals.count)
+        if self.stayed is not None:
+            self.stayed.tidy(arrivals.count)
 
-    def sort(self, groups: list[Group]) -> None:
-        """These groups and no others."""
-        if self.config.action == TAG:
-            groups = self._untagged(groups)
-        self.reporter.stage("pictures", len(groups))
-        found = self.embedder.stream(group.path for group in groups)
-        for group, embedded in zip(groups, found, strict=True):
+    def sort(self, groups: Iterable[Group], files: int) -> None:
+        """These groups and no others; so many files are in them."""
+        self.reporter.stage("pictures", files)
+        ahead: deque[Group] = deque()
+
+        def paths() -> Iterator[str]:
+            for group in self._fresh(groups):
+                ahead.append(group)
+                yield group.path
+
+        for embedded in self.embedder.stream(paths()):
+            group = ahead.popleft()
             self.found.append((group, embedded))
             if len(self.found) >= DECIDE_BATCH:
                 self._decide_found()
-            self.reporter.step()
+            self._step(group)
         self._decide_found()
         self._file_pending()
+        if self.stayed is not None:
+            self.stayed.flush()
 
-    def _untagged(self, groups: list[Group]) -> list[Group]:
-        """What has no tags from an earlier run; the others have been decided, though they lie there still."""
-        if self.journal is None:
-            return groups
-        found = []
+    def _step(self, group: Group) -> None:
+        for _ in range(1 + len(group.others)):
+            self.reporter.step()
+
+    def _fresh(self, groups: Iterable[Group]) -> Iterator[Group]:
+        """Those that no earlier run has dealt with, though they lie there still."""
         for group in groups:
-            if is_tagged(self.dataset, self.journal, group.path, look(self.dataset.path(group.path))):
+            if self.config.action == TAG and self._is_tagged(group):
                 self._tell(Item(group.path, "skipped", reason="tagged by an earlier run"))
+            elif self.stayed is not None and (kind := self.stayed.kind_of(group.folder, group.main)):
+                self.run.count_unchanged(kind)
+                self.unchanged(group.path, kind)
             else:
-                found.append(group)
-        return found
+                yield group
+                continue
+            self._step(group)
+
+    def _is_tagged(self, group: Group) -> bool:
+        if self.journal is None:
+            return False
+        return is_tagged(self.dataset, self.journal, group.path, look(self.dataset.path(group.path)))
 
     def _decide_found(self) -> None:
         """Decide what has been embedded so far, all of it together, and plan where it goes."""
@@ -137,14 +171,17 @@ class Pass:
         elif found.state == "unreadable":
             self._tell(Item(group.path, "failed", reason=found.reason))
         else:
-            if found.state != "foreign":
+            item = Item(group.path, "skipped", reason=found.reason)
+            if found.state == "foreign":
+                self._leave(item, found)
+            else:
                 self.changed.append(group.path)
-            self._tell(Item(group.path, "skipped", reason=found.reason))
+                self._tell(item)
 
     def _plan(self, group: Group, found: Embedded, item: Item, folder: str | None) -> None:
         """Put a group on the list of what is filed next; without a folder it stays."""
         if folder is None:
-            self._tell(item)
+            self._leave(item, found)
             return
         assert found.stat is not None
         if self.config.action == TAG and item.decision is not None:
@@ -152,8 +189,9 @@ class Pass:
             request = tag_request(group, found.stat, found.sha256, tags, item.decision.as_dict())
             self._add(item, request)
             return
-        if self._already_placed(group.path, found.sha256):
-            self._tell(Item(group.path, "skipped", reason=f"{self.config.action} was made by an earlier run"))
+        if placed := self._already_placed(group.path, found.sha256):
+            item = Item(group.path, "skipped", reason=f"{self.config.action} was made by an earlier run")
+            self._leave(item, found, placed)
             return
         try:
             members = [member(self.dataset, group.path, f"{folder}/{group.main}", (found.stat, found.sha256))]
@@ -174,14 +212,18 @@ class Pass:
         if len(self.pending) >= FILE_BATCH:
             self._file_pending()
 
-    def _already_placed(self, path: str, sha256: bytes) -> bool:
-        """Whether an earlier run has already copied or linked this very picture."""
+    def _leave(self, item: Item, found: Embedded, target: str | None = None) -> None:
+        """Tell what stays for good, and remember it; `target`: a copy or link of it that an earlier run has made."""
+        if self.stayed is not None and found.stat is not None:
+            self.stayed.put(Left(item.path, found.stat, item.kind, target))
+        self._tell(item)
+
+    def _already_placed(self, path: str, sha256: bytes) -> str | None:
+        """The copy or link of this very picture that an earlier run has made, if it is there still."""
         if self.config.action == "move" or self.journal is None:
-            return False
-        return any(
-            m.sha256 == sha256 and self.dataset.path(m.target).exists()
-            for m in self.journal.placed(path, self.config.action)
-        )
+            return None
+        placed = (m.target for m in self.journal.placed(path, self.config.action) if m.sha256 == sha256)
+        return next((target for target in placed if self.dataset.path(target).exists()), None)
 
     def _file_pending(self) -> None:
         pending, self.pending = self.pending, []
@@ -191,6 +233,9 @@ class Pass:
         for (item, _), outcome in zip(pending, outcomes, strict=True):
             if outcome.status == "changed":
                 self.changed.append(item.path)
+            elif outcome.status == "done" and self.stayed is not None and outcome.request.action in LEAVING_IT:
+                picture = outcome.request.members[0]
+                self.stayed.put(Left(item.path, picture.stat, "skipped", outcome.targets[0]))
             self._tell(filed(item, outcome))
 
     def _tell(self, item: Item) -> None:

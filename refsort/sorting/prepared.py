@@ -19,6 +19,7 @@ from refsort.sorting.events import Reporter
 from refsort.sorting.models import load_model, tuned_model
 from refsort.sorting.pin import read_pin, write_pin
 from refsort.sorting.references import References, embed_references, list_references
+from refsort.sorting.standing import standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Prepared:
     embedder: Embedder
     references: References
     judge: Judge
+    standing: bytes
+    """A key of all that decides, see `sorting.standing`."""
 
 
 @contextmanager
@@ -41,8 +44,7 @@ def prepare(config: Config, dataset: Dataset, reporter: Reporter) -> Iterator[Pr
     encoder = load_encoder(config, dataset, reporter.message)
     with embedding(config, dataset, encoder) as embedder:
         references = gather_references(config, dataset, embedder, files, reporter)
-        judge = judge_of(config, dataset, encoder, references, files, reporter)
-        yield Prepared(encoder, embedder, references, judge)
+        yield Prepared(encoder, embedder, references, *_judge(config, dataset, encoder, references, files, reporter))
 
 
 def renewed(
@@ -54,23 +56,26 @@ def renewed(
     """
     files = list_references(dataset, words=may_know_words(config, dataset))
     found = gather_references(config, dataset, prepared.embedder, files, reporter, journal)
-    return replace(
-        prepared, references=found, judge=judge_of(config, dataset, prepared.encoder, found, files, reporter)
-    )
+    judge, key = _judge(config, dataset, prepared.encoder, found, files, reporter)
+    return replace(prepared, references=found, judge=judge, standing=key)
 
 
-def judge_of(
+def _judge(
     config: Config,
     dataset: Dataset,
     encoder: Encoder,
     references: References,
     files: dict[str, list[str]],
     reporter: Reporter,
-) -> Judge:
-    """The judge for these references and for what words say of their classes. Raises EmptyClass, EncoderError."""
+) -> tuple[Judge, bytes]:
+    """The judge for these references and for what words say of their classes, and the key of both.
+
+    Raises EmptyClass, EncoderError.
+    """
     words = class_words(config, dataset, encoder, files, reporter.message)
     found = references
-    return make_judge(config.mode, found.vectors, found.labels, found.classes, rule(config), words)
+    judge = make_judge(config.mode, found.vectors, found.labels, found.classes, rule(config), words)
+    return judge, standing(config, encoder, references, words)
 
 
 def gather_references(

@@ -12,6 +12,7 @@ from refsort.files.journal import Journal, RunRecord
 from refsort.files.lock import hold
 from refsort.files.recovery import recover
 from refsort.files.set_aside import open_to_write
+from refsort.files.stayed import Stayed
 from refsort.files.undo import Undone, undo
 from refsort.files.undo import choose as choose_moves
 from refsort.sorting.class_words import may_know_words
@@ -45,12 +46,15 @@ class Sorter:
             prepared = stack.enter_context(prepare(self.config, self.dataset, self.reporter))
             run = new_run(self.config, prepared, dry_run=dry_run)
             run.references = look_at(prepared.references)
-            begin = None
+            begin = stayed = None
             if journal is not None and not dry_run:
                 begin = partial(begin_run, self.config, prepared, journal)
                 run.run = begin()
+                stayed = Stayed(self.dataset.state / "stayed.db", self.dataset.root, prepared.standing)
+                stack.callback(stayed.close)
+            job = Pass(*(self.config, self.dataset, journal, prepared, run, self.reporter), begin=begin, stayed=stayed)
             try:
-                Pass(self.config, self.dataset, journal, prepared, run, self.reporter, begin=begin).sort_all()
+                job.sort_all()
             finally:
                 end_run(run, begun, journal, self.reporter)
         return run
@@ -159,7 +163,7 @@ def begin_run(config: Config, prepared: Prepared, journal: Journal) -> int:
 def end_run(run: Run, begun: float, journal: Journal | None, reporter: Reporter) -> None:
     """Complete the outcome, tell it, and enter it if the run has a number. `begun`: time.perf_counter() then."""
     run.seconds = round(time.perf_counter() - begun, 3)
-    run.images_per_second = round(run.handled / max(run.seconds, 1e-9), 1)
+    run.images_per_second = round(run.looked_at / max(run.seconds, 1e-9), 1)
     reporter.end(run)
     if journal is not None and run.run is not None:
         journal.end_run(run.run, run.as_dict())

@@ -52,6 +52,10 @@ class Batch:
         self._spared.add(path)
         return True
 
+    def unchanged(self, path: str, kind: str) -> None:
+        """An earlier run has left it, and nothing has changed since: no news."""
+        self.arrivals.decided(path, again=kind in ("unsure", "unknown"))
+
     def settle(self, dataset: Dataset, changed: Sequence[str]) -> None:
         """After a pass that ended well: what was passed over stays, but for what changed meanwhile."""
         for path in self._passed_over:

@@ -152,7 +152,7 @@ class Watcher:
             clock=self.clock,
             moves=self.config.action == "move",
         )
-        changed = session.sort(batch, outcome, outcome.patience)
+        changed = session.sort(batch, outcome, outcome.patience, outcome.unchanged)
         outcome.settle(self.dataset, changed)
         self._well()
         return more
@@ -177,7 +177,7 @@ class Watcher:
                 self.reporter.item(Item(path, "skipped", reason=reason))
         self._passed_over = set(found.skipped)
         gone = set(self.arrivals.paths())
-        for group in found.groups:
+        for group in found.groups():
             for path in group.paths():
                 self.looking.look_at(path)
                 gone.discard(path)

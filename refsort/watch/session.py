@@ -13,6 +13,7 @@ from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
 from refsort.files.identity import look
 from refsort.files.journal import Journal
+from refsort.files.stayed import Stayed
 from refsort.files.survey import HandMade
 from refsort.names import is_litter_folder, show
 from refsort.sorting import Reporter
@@ -48,12 +49,22 @@ class Session:
         self._model = model_store(dataset).stamp()
         self._used = self._changed = self._listing(config)
         self.prepared = self._prepare(config)
+        self.stayed = Stayed(dataset.state / "stayed.db", dataset.root, self.prepared.standing)
 
     def close(self) -> None:
+        self.stayed.close()
         self._stack.close()
 
-    def sort(self, groups: list[Group], reporter: Reporter, patience: Callable[[str], bool]) -> list[str]:
+    def sort(
+        self,
+        groups: list[Group],
+        reporter: Reporter,
+        patience: Callable[[str], bool],
+        unchanged: Callable[[str, str], None],
+    ) -> list[str]:
         """One pass over these groups, and one run if it moves something; the files that changed meanwhile.
+
+        `patience`, `unchanged`: see Pass.
 
         Raises JournalError, also if the journal's file is not the one that is open: what is written there is lost.
         """
@@ -66,11 +77,16 @@ class Session:
         begun = time.perf_counter()
         run = new_run(self.config, self.prepared)
         begin = partial(begin_run, self.config, self.prepared, self.journal)
+        self.stayed.judged = self.prepared.standing
         job = Pass(
-            *(self.config, self.dataset, self.journal, self.prepared, run, reporter), begin=begin, patience=patience
+            *(self.config, self.dataset, self.journal, self.prepared, run, reporter),
+            begin=begin,
+            patience=patience,
+            stayed=self.stayed,
+            unchanged=unchanged,
         )
         try:
-            job.sort(groups)
+            job.sort(groups, sum(len(group.paths()) for group in groups))
         finally:
             end_run(run, begun, self.journal, reporter)
         return job.changed

@@ -58,7 +58,7 @@ def test_sorting_says_what_it_did(dataset: Path) -> None:
     assert done.code == 0, done.err
     assert set(done.json) == {
         *("run", "dataset", "encoder", "mode", "action", "dry_run", "per_class", "seconds", "images_per_second"),
-        *("sorted", "unsure", "unknown", "bad", "failed", "skipped"),
+        *("sorted", "unsure", "unknown", "bad", "failed", "skipped", "unchanged"),
         *("references", "terms", "promise", "cut", "expected_wrong", "report"),
     }
     assert (done.json["sorted"], done.json["bad"], done.json["skipped"], done.json["run"]) == (4, 1, 1, 1)

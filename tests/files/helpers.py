@@ -19,7 +19,7 @@ def dataset_of(root: Path, tree: Tree) -> Dataset:
 def requests_for(dataset: Dataset, folder: str = "Dataset/a", action: str = "move") -> list[Request]:
     """A request for each group in Images/, in order, all into one folder."""
     found = []
-    for group in dataset.arrivals().groups:
+    for group in dataset.arrivals().groups():
         names = [group.main, *group.others]
         members = tuple(member(dataset, f"{group.folder}/{name}", f"{folder}/{name}") for name in names)
         found.append(Request(members, action, {"class": "a"}, stem=split(group.main)[0]))
