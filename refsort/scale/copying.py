@@ -26,8 +26,9 @@ from pyarrow import fs
 
 from refsort.errors import DatasetError
 from refsort.names import fold, from_bytes, numbered, show
-from refsort.scale.places import Place, StorePlace, open_place, read_all, write_all
+from refsort.scale.places import Place, open_place, read_all, write_all
 from refsort.scale.plans import read_plan
+from refsort.scale.stores import StorePlace
 from refsort.sorting.events import Item, Reporter
 
 AT_ONCE = 16

@@ -7,7 +7,6 @@ takes keys and regions from where each store's own tools take them (AWS_ACCESS_K
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from typing import IO, NamedTuple, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from refsort.errors import DatasetError, RefsortError
+from refsort.errors import DatasetError
 from refsort.files.identity import open_regular
 from refsort.names import is_litter, is_litter_folder, show, to_bytes
 
@@ -24,8 +23,6 @@ SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 """Two characters at least: C:// is a drive."""
 UNFINISHED = ".refsort-part"
 """Ends the hidden name of a file that is being written."""
-WITHOUT_FOLDERS = ("s3", "gcs", "abfs")
-"""Stores by pyarrow's names in which an object appears whole or not at all, and folders need not be made."""
 COPIED_AT_ONCE = 8 << 20  # bytes
 
 _SHARD = re.compile(rb"\.(?:tar|tar\.gz|tgz)(?=/|\Z)", re.IGNORECASE)
@@ -75,6 +72,8 @@ class Place(Protocol):
 
 def open_place(text: str) -> Place:
     """A path, or a URI such as s3://bucket/prefix. Raises RefsortError if nothing here understands it."""
+    from refsort.scale.stores import StorePlace
+
     scheme = SCHEME.match(text)
     if scheme is None:
         return LocalPlace(Path(text).expanduser())
@@ -166,82 +165,6 @@ class LocalPlace:
                 Path(entry.path).unlink(missing_ok=True)
 
 
-class StorePlace:
-    """A prefix of an object store (or any other file system that pyarrow knows), by its URI."""
-
-    def __init__(self, text: str) -> None:
-        import pyarrow
-        from pyarrow import fs
-
-        self.text, self.name = text, _without_keys(text)
-        try:
-            self.fs, base = fs.FileSystem.from_uri(text)
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
-            raise RefsortError(f"{show(self.name)} can't be used: {_first_line(error)}") from error
-        self.base = base.rstrip("/")
-
-    def files(self, skip: Place | None = None) -> Iterator[Found]:
-        """The names of the whole listing are in memory, because pyarrow gives them at once."""
-        from pyarrow import fs
-
-        try:
-            listed = self.fs.get_file_info(fs.FileSelector(self.base, recursive=True))
-        except OSError as error:
-            raise DatasetError(f"{show(self.name)} can't be listed: {_first_line(error)}") from error
-        left_out = f"{skip.base}/" if isinstance(skip, StorePlace) else None
-        start = len(self.base) + 1
-        found = [
-            Found(info.path[start:], info.size, info.mtime_ns or 0)
-            for info in listed
-            if info.type == fs.FileType.File and not (left_out and info.path.startswith(left_out))
-        ]
-        found.sort(key=lambda one: to_bytes(one.path))
-        return (one for one in found if not _is_litter(one.path))
-
-    def open(self, path: str) -> IO[bytes]:
-        file: IO[bytes] = self.fs.open_input_file(f"{self.base}/{path}")
-        return file
-
-    def stream(self, path: str) -> IO[bytes]:
-        # Unbuffered, each small read would be a request.
-        file: IO[bytes] = self.fs.open_input_stream(f"{self.base}/{path}", buffer_size=COPIED_AT_ONCE)
-        return file
-
-    def is_there(self) -> bool:
-        return True  # A store that can't be reached raises OSError instead of FileNotFoundError.
-
-    def names(self) -> set[str]:
-        from pyarrow import fs
-
-        try:
-            listed = self.fs.get_file_info(fs.FileSelector(self.base, recursive=False, allow_not_found=True))
-        except OSError as error:
-            raise RefsortError(f"{show(self.name)} can't be listed: {_first_line(error)}") from error
-        return {info.base_name for info in listed if info.is_file and not info.base_name.startswith(".")}
-
-    @contextmanager
-    def publish(self, name: str) -> Iterator[IO[bytes]]:
-        """Written to a local file first: a stream to a store that is dropped halfway might leave half an object."""
-        with tempfile.TemporaryFile() as file:
-            yield file
-            file.seek(0)
-            if self.fs.type_name in WITHOUT_FOLDERS:
-                self._send(file, f"{self.base}/{name}")
-                return
-            hidden = f"{self.base}/.{name}.{os.getpid()}{UNFINISHED}"
-            self.fs.create_dir(self.base, recursive=True)
-            self._send(file, hidden)
-            self.fs.move(hidden, f"{self.base}/{name}")
-
-    def _send(self, file: IO[bytes], path: str) -> None:
-        with self.fs.open_output_stream(path) as out:
-            shutil.copyfileobj(file, out, COPIED_AT_ONCE)
-
-    def remove(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.delete_file(f"{self.base}/{name}")
-
-
 def read_all(place: Place, name: str) -> bytes:
     """The bytes of a file. Raises OSError."""
     with place.open(name) as file:
@@ -263,20 +186,6 @@ def is_shard(path: bytes) -> bool:
 def shards_of(path: bytes) -> list[bytes]:
     """The path itself, and the tar files that it may be in by its name."""
     return [path, *(path[: match.end()] for match in _SHARD.finditer(path))]
-
-
-def _is_litter(path: str) -> bool:
-    *folders, name = path.split("/")
-    return is_litter(name) or any(map(is_litter_folder, folders))
-
-
-def _without_keys(text: str) -> str:
-    """It may hold a user's name and key."""
-    return re.sub(r"//[^/@]*@", "//", text.partition("?")[0])
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _umask() -> int:

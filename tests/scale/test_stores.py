@@ -10,7 +10,8 @@ from pyarrow import fs
 from refsort.errors import DatasetError, RefsortError
 from refsort.scale.contents import read_listed
 from refsort.scale.listing import Listed
-from refsort.scale.places import StorePlace, open_place
+from refsort.scale.places import open_place
+from refsort.scale.stores import StorePlace
 from refsort.scale.vectors import part_name
 from tests.scale.helpers import by_embedder, local, picture, tar_of, vectors, write
 
@@ -110,3 +111,18 @@ def test_a_store_that_is_not_there_is_named(bucket: tuple[str, fs.FileSystem, st
         open_place(f"s3://none-of-this-name/x{options}").files()
     with pytest.raises(RefsortError, match=r"what://is/this can't be used"):
         open_place("what://is/this?key=secret")
+
+
+def test_names_come_in_the_order_of_their_bytes(bucket: tuple[str, fs.FileSystem, str], tmp_path: Path) -> None:
+    """As those of a folder do, whatever sorts before a slash: two listings are compared as they stream."""
+    name, store, options = bucket
+    paths = ["a-b.png", "a.png", "a/1.png", "a/b/2.png", "a/b-c.png", "a0.png", ".git/x.png", "z/@eaDir/y.png", "z.tar"]
+    for path in paths:
+        put(store, f"{name}/in/{path}", path.encode())
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(path.encode())
+    put(store, f"{name}/in/out/part-000000.parquet", b"vectors")
+    found = open_place(f"s3://{name}/in{options}").files(skip=open_place(f"s3://{name}/in/out{options}"))
+    listed = [(one.path, one.size) for one in found]
+    assert listed == [(one.path, one.size) for one in open_place(str(tmp_path)).files()]
+    assert [path for path, _ in listed] == sorted(path for path, _ in listed) and len(listed) == 7
