@@ -24,7 +24,7 @@ RENAME_EXCL = 4
 """sys/stdio.h on macOS"""
 
 
-def link(source: Path, target: Path) -> bool:
+def link(source: Path | str, target: Path | str) -> bool:
     """Give the file a second name. False if the file system has no hard links; FileExistsError if the name is taken."""
     try:
         os.link(source, target, follow_symlinks=False)
@@ -33,13 +33,13 @@ def link(source: Path, target: Path) -> bool:
     except (NotImplementedError, AttributeError):
         return False
     except OSError as error:
-        if error.errno in LINKS_IMPOSSIBLE and os.access(target.parent, os.W_OK):
+        if error.errno in LINKS_IMPOSSIBLE and os.access(Path(target).parent, os.W_OK):
             return False
         raise
     return True
 
 
-def rename(source: Path, target: Path) -> bool:
+def rename(source: Path | str, target: Path | str) -> bool:
     """Rename in one step that never replaces. False if the system can't; FileExistsError if the name is taken."""
     if os.name == "nt":
         os.rename(source, target)  # noqa: PTH104  (MoveFile: fails where the target exists)
@@ -47,7 +47,7 @@ def rename(source: Path, target: Path) -> bool:
     return in_one_step(_exclusive_rename(), source, target)
 
 
-def in_one_step(step: Callable[[bytes, bytes], int] | None, one: Path, other: Path) -> bool:
+def in_one_step(step: Callable[[bytes, bytes], int] | None, one: Path | str, other: Path | str) -> bool:
     """Do a step from `rename_with`. False if the system or the file system can't; OSError for anything else."""
     if step is None:
         return False

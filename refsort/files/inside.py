@@ -1,10 +1,23 @@
 """Paths that come from outside, such as a browser: only what lies in a dataset is meant by them."""
 
+import os
 from pathlib import Path
 
 from refsort.errors import UnsafeName
 from refsort.files.dataset import Dataset
 from refsort.names import show
+
+
+def below(path: str, tops: frozenset[str]) -> None:
+    """Raise UnsafeName unless a path with forward slashes leads, by its text, to something below one of these folders.
+
+    A backslash parts folders on Windows only; elsewhere it may stand in a name.
+    """
+    parts = path.split("/")
+    barred = "\0" if os.sep == "/" else "\0" + os.sep
+    plain = all(part not in ("", ".", "..") and not set(part) & set(barred) for part in parts)
+    if not plain or len(parts) < 2 or parts[0] not in tops:
+        raise UnsafeName(f"{show(path)} does not lie in {', '.join(sorted(tops))}")
 
 
 def inside(dataset: Dataset, path: str, tops: frozenset[str]) -> Path:
@@ -13,10 +26,9 @@ def inside(dataset: Dataset, path: str, tops: frozenset[str]) -> Path:
     `path` is relative to the dataset with forward slashes, and plain: no `..`, no empty part, no NUL, and no folder on
     the way that is a link out of the dataset. Raises UnsafeName.
     """
-    parts = path.split("/")
-    plain = all(part not in ("", ".", "..") and not set(part) & set("\0\\") for part in parts)
-    if not plain or len(parts) < 2 or parts[0] not in tops:
+    if "\\" in path:
         raise UnsafeName(f"{show(path)} does not lie in {', '.join(sorted(tops))}")
+    below(path, tops)
     found = dataset.path(path)
     try:
         real = found.parent.resolve()

@@ -63,6 +63,18 @@ CREATE TABLE IF NOT EXISTS labels (     -- since version 2: pictures whose class
 """
 
 
+LAST_NUMBER = """
+SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name='moves'), 0), coalesce((SELECT max(id) FROM moves), 0))
+"""
+"""The last id that was given to a move, by the rule of AUTOINCREMENT: the numbers of deleted rows don't come back."""
+INTENT = """
+INSERT INTO moves(id, run, main, action, source, target, sha256, dev, ino, size, mtime_ns, nlink, state,
+                  reverses, decision)
+VALUES (?,?,?,?,?,?,?,?,?,?,?,?,'intent',?,?)
+""".strip()
+ASKED_AT_ONCE = 500
+"""Paths in one query; older builds of SQLite take at most 999 values."""
+
 HAND = "hand"
 """Kind of the runs in which a person filed pictures one by one; all other kinds are the program's own judgement."""
 ABOUT_TO_MAKE = -1
@@ -80,6 +92,8 @@ class Move:
     stat: FileStat
     decision: dict[str, Any] | None = None
     reverses: int | None = None
+    decision_json: str | None = None
+    """The decision where it is JSON already and is to be written as it is; never given back."""
     id: int = 0
     run: int = 0
     main: int = 0
@@ -190,30 +204,18 @@ class Journal:
     def intend(self, run: int, groups: list[list[Move]]) -> list[list[Move]]:
         """Commit intents, one list per group of files that move together, the picture first. Returns them with ids."""
         with self.transaction() as db:
+            # Nobody else gives numbers while this transaction is open, so they are known before the rows are written.
+            number = int(db.execute(LAST_NUMBER).fetchone()[0])
             written = []
             for group in groups:
-                main = 0
+                main = number + 1
                 members = []
                 for move in group:
-                    number = self._insert(db, replace(move, run=run, main=main))
-                    if not main:
-                        main = number
-                        db.execute("UPDATE moves SET main=id WHERE id=?", (number,))
+                    number += 1
                     members.append(replace(move, id=number, run=run, main=main))
                 written.append(members)
+            db.executemany(INTENT, (_columns(move) for members in written for move in members))
             return written
-
-    def _insert(self, db: sqlite3.Connection, m: Move) -> int:
-        cursor = db.execute(
-            "INSERT INTO moves(run, main, action, source, target, sha256, dev, ino, size, mtime_ns, nlink, state,"
-            " reverses, decision) VALUES (?,?,?,?,?,?,?,?,?,?,?,'intent',?,?)",
-            (
-                *(m.run, m.main, m.action, to_bytes(m.source), to_bytes(m.target), m.sha256),
-                *(m.stat.dev, m.stat.ino, m.stat.size, m.stat.mtime_ns, m.stat.nlink, m.reverses),
-                None if m.decision is None else json.dumps(m.decision),
-            ),
-        )
-        return int(cursor.lastrowid or 0)
 
     def retarget(self, moves: list[Move]) -> None:
         """Commit new targets of intents, before they are tried."""
@@ -230,15 +232,19 @@ class Journal:
             )
 
     def finish(self, ends: list[tuple[Move, str, str | None]]) -> None:
-        """Commit (move, state, note) for many; a done reversal marks what it took back."""
+        """Commit (move, state, note) for many; a done reversal marks what it took back.
+
+        Targets stand there already (`retarget`); writing them again would cost an index entry each.
+        """
         with self.transaction() as db:
-            for move, state, note in ends:
-                db.execute(
-                    "UPDATE moves SET state=?, note=?, target=?, target_dev=?, target_ino=? WHERE id=?",
-                    (state, note, to_bytes(move.target), move.target_dev, move.target_ino, move.id),
-                )
-                if state == "done" and move.reverses:
-                    db.execute("UPDATE moves SET undone_by=? WHERE id=?", (move.id, move.reverses))
+            db.executemany(
+                "UPDATE moves SET state=?, note=?, target_dev=?, target_ino=? WHERE id=?",
+                ((state, note, m.target_dev, m.target_ino, m.id) for m, state, note in ends),
+            )
+            db.executemany(
+                "UPDATE moves SET undone_by=? WHERE id=?",
+                [(m.id, m.reverses) for m, state, _ in ends if state == "done" and m.reverses],
+            )
 
     def open_groups(self) -> list[list[Move]]:
         """Groups with an intent that has no end, whole, in the order they were begun."""
@@ -275,6 +281,19 @@ class Journal:
             (key, key),
         )
         return [_move(row) for row in rows if self._stands(row["undone_by"])]
+
+    def moved_from(self, paths: list[str]) -> set[tuple[str, bytes]]:
+        """(source, SHA-256) of the standing moves of sorting runs that left one of these paths."""
+        found = set()
+        for first in range(0, len(paths), ASKED_AT_ONCE):
+            keys = tuple(to_bytes(path) for path in paths[first : first + ASKED_AT_ONCE])
+            rows = self.rows(
+                "SELECT m.source, m.sha256, m.undone_by FROM moves m JOIN runs r ON r.id=m.run WHERE r.kind!='undo'"
+                f" AND m.state='done' AND m.source IN ({','.join('?' * len(keys))})",
+                keys,
+            )
+            found |= {(from_bytes(row[0]), row[1]) for row in rows if self._stands(row[2])}
+        return found
 
     def sorting_runs(self) -> list[int]:
         """Numbers of the sorting runs that moved something, newest first."""
@@ -374,6 +393,14 @@ def _run(row: sqlite3.Row) -> RunRecord:
         *(row["id"], row["kind"], row["started"], row["ended"], row["action"], bool(row["dry_run"]), row["undoes"]),
         settings=json.loads(row["settings"]),
         summary=json.loads(row["summary"]) if row["summary"] else None,
+    )
+
+
+def _columns(m: Move) -> tuple[Any, ...]:
+    return (
+        *(m.id, m.run, m.main, m.action, to_bytes(m.source), to_bytes(m.target), m.sha256),
+        *(m.stat.dev, m.stat.ino, m.stat.size, m.stat.mtime_ns, m.stat.nlink, m.reverses),
+        m.decision_json if m.decision is None else json.dumps(m.decision),
     )
 
 

@@ -14,17 +14,23 @@ class Changed(Exception):
 
 
 def take(
-    source: Path, target: Path, expected: FileStat, sha256: bytes, before_replace: Callable[[FileStat | None], None]
+    old: Path | str,
+    new: Path | str,
+    expected: FileStat,
+    sha256: bytes,
+    before_replace: Callable[[FileStat | None], None],
 ) -> bool:
-    """Give `source` the name `target`. True if the old name must still go (the file then has both).
+    """Give the file at `old` the name `new`. True if the old name must still go (the file then has both).
 
     Where nothing better works, an empty file of ours holds the name until the picture replaces it; `before_replace` is
     told before (None) and after that file is made, and must make it known to recovery. Raises FileExistsError if the
     name is taken, Changed if another file came between.
     """
-    if claim.rename(source, target):
-        _compare(source, target, expected, sha256)
+    if claim.rename(old, new):
+        if not expected.same_file(look(new)):
+            _compare(Path(old), Path(new), expected, sha256)
         return False
+    source, target = Path(old), Path(new)
     if claim.link(source, target):
         _compare(source, target, expected, sha256)
         return True

@@ -7,6 +7,8 @@ an earlier try has moved already is counted as that, so a plan can be carried ou
 import json
 import os
 import time
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,19 +16,20 @@ from typing import Any
 
 from refsort.errors import DatasetError
 from refsort.files.dataset import Dataset
-from refsort.files.groups import Group, gather
-from refsort.files.identity import look
-from refsort.files.inside import inside
+from refsort.files.groups import RAW_SUFFIXES, SIDECAR_SUFFIXES, Group, gather, split
+from refsort.files.identity import FileStat, look
+from refsort.files.inside import below, inside
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
-from refsort.files.requests import Request, member, words
+from refsort.files.requests import Member, Outcome, Request, member, words
 from refsort.names import from_bytes, show
 from refsort.scale.plans import About, read_plan
 from refsort.sorting.events import Item, Reporter
 from refsort.sorting.sorter import journal_to_write
 
 FOLDERS_KEPT = 64
-"""Folders whose names are held in memory at once."""
+"""Folders whose companions are held in memory at once."""
+COMPANIONS = SIDECAR_SUFFIXES | RAW_SUFFIXES
 
 
 @dataclass(slots=True)
@@ -92,81 +95,129 @@ class _Applying:
 
     def __init__(self, dataset: Dataset, journal: Journal, prefix: str, result: Applied, reporter: Reporter) -> None:
         self.dataset, self.journal, self.prefix = dataset, journal, prefix
+        self.root = f"{dataset.root}/"
         self.result, self.reporter = result, reporter
         self.mover = Mover(dataset, journal)
-        self.tops = frozenset({dataset.names.arrivals})
-        self._groups: dict[str, dict[str, Group]] = {}
+        names = dataset.names
+        self.tops = frozenset({names.arrivals})
+        self.targets = frozenset({names.sorted, names.unsure, names.unknown})
+        self._known_targets: set[str] = set()
+        self._companions: dict[str, _Companions] = {}
 
     def carry_out(self, rows: dict[str, list[Any]]) -> None:
-        asked: list[tuple[str, Request]] = []
-        for row in zip(*(rows[k] for k in ("path", "size", "mtime_ns", "sha256", "folder", "decision")), strict=True):
-            request = self._request(*row)
-            if request is not None:
-                asked.append((from_bytes(row[4]), request))
+        requests: list[Request] = []
+        gone: list[tuple[str, bytes]] = []
+        columns = (rows[k] for k in ("path", "size", "mtime_ns", "sha256", "folder", "decision"))
+        for path, size, mtime_ns, sha256, folder, decision in zip(*columns, strict=True):
+            relative = self.prefix + from_bytes(path)
+            if not folder:
+                self.result.stays += 1
+            elif (found := self._look(relative)) is None:
+                gone.append((relative, sha256))
+            elif (found[1].size, found[1].mtime_ns) != (size, mtime_ns):
+                self._skip(relative, "it changed after it was embedded")
+            elif request := self._request(*found, sha256, self._target(folder), decision):
+                requests.append(request)
+        self._missed(gone)
         assert self.result.run is not None
-        outcomes = self.mover.file(self.result.run, [request for _, request in asked])
-        for (folder, request), outcome in zip(asked, outcomes, strict=True):
-            if outcome.status == "done":
-                self.result.moved += 1
-                self.result.per_folder[show(folder)] = self.result.per_folder.get(show(folder), 0) + 1
-            elif outcome.status == "changed":
-                self._skip(request.members[0].source, outcome.reason)
-            else:
-                self.result.failed += 1
-                self.reporter.item(Item(request.members[0].source, "failed", reason=outcome.reason))
+        self._count(self.mover.file(self.result.run, requests))
         for _ in rows["path"]:
             self.reporter.step()
 
-    def _request(
-        self, path: bytes, size: int, mtime_ns: int, sha256: bytes, folder: bytes, decision: str
-    ) -> Request | None:
-        relative = self.prefix + from_bytes(path)
-        if not folder:
-            self.result.stays += 1
+    def _look(self, path: str) -> tuple[Group, FileStat] | None:
+        """None if there is no such file, or it goes with another. Raises UnsafeName for a path that leads out."""
+        folder, _, name = path.rpartition("/")
+        if folder not in self._companions:
+            inside(self.dataset, f"{folder}/any", self.tops)
+            if len(self._companions) >= FOLDERS_KEPT:
+                self._companions.clear()
+            self._companions[folder] = _companions(self.dataset, folder)
+        below(path, self.tops)
+        companions = self._companions[folder]
+        stat = None if name in companions.owned else look(self.root + path)
+        return None if stat is None else (companions.groups.get(name) or Group(folder, name), stat)
+
+    def _target(self, folder: bytes) -> str:
+        """Raises UnsafeName for a folder that a sort doesn't fill: a plan is a file, and files get edited."""
+        target = from_bytes(folder)
+        if target not in self._known_targets:
+            below(f"{target}/any", self.targets)
+            self._known_targets.add(target)
+        return target
+
+    def _request(self, group: Group, stat: FileStat, sha256: bytes, target: str, decision: str) -> Request | None:
+        try:
+            if not isinstance(json.loads(decision), dict):
+                raise ValueError("it is no object")
+            members = [Member(group.path, f"{target}/{group.main}", stat, sha256)]
+            members += [member(self.dataset, f"{group.folder}/{name}", f"{target}/{name}") for name in group.others]
+        except (TypeError, ValueError) as error:
+            self._fail(group.path, f"its decision in the plan can't be read: {error}")
             return None
-        group = self._group(relative)
-        stat = None if group is None else look(self.dataset.path(relative))
-        if group is None or stat is None:
-            if self._was_moved(relative, sha256):
+        except OSError as error:
+            self._fail(group.path, f"a file that goes with it can't be read: {words(error)}")
+            return None
+        return Request(tuple(members), "move", stem=group.stem, decision_json=decision)
+
+    def _count(self, outcomes: list[Outcome]) -> None:
+        folders: Counter[str] = Counter()
+        for outcome in outcomes:
+            main = outcome.request.members[0]
+            if outcome.status == "done":
+                folders[main.target.rpartition("/")[0]] += 1
+            elif outcome.status == "changed":
+                self._skip(main.source, outcome.reason)
+            else:
+                self._fail(main.source, outcome.reason)
+        self.result.moved += folders.total()
+        for folder, count in folders.items():
+            self.result.per_folder[show(folder)] = self.result.per_folder.get(show(folder), 0) + count
+
+    def _missed(self, gone: list[tuple[str, bytes]]) -> None:
+        """Rows whose file is not where the plan says: an earlier try may have moved it."""
+        before = self.journal.moved_from([path for path, _ in gone])
+        for path, sha256 in gone:
+            if (path, sha256) in before:
                 self.result.before += 1
             else:
-                self._skip(relative, "it is gone")
-            return None
-        if (stat.size, stat.mtime_ns) != (size, mtime_ns):
-            self._skip(relative, "it changed after it was embedded")
-            return None
-        target = from_bytes(folder)
-        try:
-            members = [member(self.dataset, relative, f"{target}/{group.main}", (stat, sha256))]
-            members += [member(self.dataset, f"{group.folder}/{name}", f"{target}/{name}") for name in group.others]
-        except OSError as error:
-            self.result.failed += 1
-            self.reporter.item(
-                Item(relative, "failed", reason=f"a file that goes with it can't be read: {words(error)}")
-            )
-            return None
-        return Request(tuple(members), "move", json.loads(decision), stem=group.stem)
-
-    def _was_moved(self, path: str, sha256: bytes) -> bool:
-        return any(move.source == path and move.sha256 == sha256 for move in self.journal.standing_at(path))
+                self._skip(path, "it is gone")
 
     def _skip(self, path: str, why: str) -> None:
         self.result.skipped += 1
         self.reporter.item(Item(path, "skipped", reason=why))
 
-    def _group(self, path: str) -> Group | None:
-        """None if there is no such regular file. Raises UnsafeName for a path that leads out of the drop folder."""
-        folder, _, name = path.rpartition("/")
-        if folder not in self._groups:
-            inside(self.dataset, path, self.tops)
-            if len(self._groups) >= FOLDERS_KEPT:
-                self._groups.clear()
-            self._groups[folder] = {group.main: group for group in gather(folder, self._names(folder))}
-        return self._groups[folder].get(name)
+    def _fail(self, path: str, why: str) -> None:
+        self.result.failed += 1
+        self.reporter.item(Item(path, "failed", reason=why))
 
-    def _names(self, folder: str) -> list[str]:
-        try:
-            entries = list(os.scandir(self.dataset.path(folder)))
-        except FileNotFoundError:
-            return []
-        return sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+
+@dataclass(frozen=True, slots=True)
+class _Companions:
+    """What of a folder moves with something else; most folders have nothing of the kind, however large they are."""
+
+    groups: dict[str, Group]
+    """By the picture's name: those that companions may belong to."""
+    owned: frozenset[str]
+    """Names of files that go with a picture."""
+
+
+def _companions(dataset: Dataset, folder: str) -> _Companions:
+    beside = [name for name in _names(dataset, folder) if split(name)[1] in COMPANIONS]
+    if not beside:
+        return _Companions({}, frozenset())
+    wanted = {*beside, *(split(name)[0] for name in beside)}
+    some = sorted(name for name in _names(dataset, folder) if name in wanted or split(name)[0] in wanted)
+    groups = [group for group in gather(folder, some) if group.others]
+    owned = frozenset(name for group in groups for name in group.others)
+    return _Companions({group.main: group for group in groups}, owned)
+
+
+def _names(dataset: Dataset, folder: str) -> Iterator[str]:
+    """Names of the regular files of a folder, one at a time: it may hold a million."""
+    try:
+        with os.scandir(dataset.path(folder)) as entries:
+            for entry in entries:
+                if entry.is_file(follow_symlinks=False):
+                    yield entry.name
+    except FileNotFoundError:
+        return

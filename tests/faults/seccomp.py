@@ -1,6 +1,6 @@
 """A kernel that answers chosen system calls with an error, as a failing disk does: a seccomp filter, no root needed.
 
-A filter lasts until its thread ends, so it is installed in a process of its own.
+A filter lasts until its process ends, so it is installed in one of its own.
 """
 
 import ctypes
@@ -11,8 +11,8 @@ import struct
 import sys
 from collections.abc import Mapping
 
-PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
-"""linux/prctl.h, linux/seccomp.h"""
+PR_SET_NO_NEW_PRIVS, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC = 38, 1, 1
+"""linux/prctl.h, linux/seccomp.h; TSYNC: in all threads at once, as a disk fails."""
 RET_ALLOW, RET_ERRNO = 0x7FFF0000, 0x00050000
 """linux/seccomp.h; the error's number goes into the lower half of RET_ERRNO."""
 LOAD_WORD, JUMP_IF_EQUAL, RETURN = 0x20, 0x15, 0x06
@@ -24,11 +24,12 @@ MACHINES: dict[str, tuple[int, dict[str, int]]] = {
     "x86_64": (
         0xC000003E,
         {"fsync": 74, "fdatasync": 75, "rename": 82, "renameat": 264, "renameat2": 316}
-        | {"link": 86, "linkat": 265, "unlink": 87, "unlinkat": 263},
+        | {"link": 86, "linkat": 265, "unlink": 87, "unlinkat": 263, "seccomp": 317},
     ),
     "aarch64": (
         0xC00000B7,
-        {"fsync": 82, "fdatasync": 83, "renameat": 38, "renameat2": 276, "linkat": 37, "unlinkat": 35},
+        {"fsync": 82, "fdatasync": 83, "renameat": 38, "renameat2": 276, "linkat": 37, "unlinkat": 35}
+        | {"seccomp": 277},
     ),
 }
 """Machine → its name in linux/audit.h, and the numbers of its system calls (asm/unistd.h)."""
@@ -51,7 +52,7 @@ class _Program(ctypes.Structure):
 
 
 def fail(families: Mapping[str, int]) -> None:
-    """From now on these families of calls fail with these errors, in this thread and all it starts.
+    """From now on these families of calls fail with these errors, in all threads of the process.
 
     Raises OSError if the system has no such filters or refuses them.
     """
@@ -66,12 +67,14 @@ def fail(families: Mapping[str, int]) -> None:
                 code += [(JUMP_IF_EQUAL, 0, 1, numbers[call]), (RETURN, 0, 0, RET_ERRNO | error)]
     code.append((RETURN, 0, 0, RET_ALLOW))
     program = _Program(len(code), b"".join(struct.pack("=HBBI", *instruction) for instruction in code))
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-    pointer = ctypes.cast(ctypes.pointer(program), ctypes.c_void_p).value or 0
-    for words in ((PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, pointer, 0, 0)):
-        if prctl(*words) != 0:
-            raise OSError(ctypes.get_errno(), "prctl refuses a seccomp filter")
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+    libc.syscall.argtypes = (ctypes.c_long, ctypes.c_ulong, ctypes.c_ulong, ctypes.c_void_p)
+    libc.syscall.restype = ctypes.c_long
+    if libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 or (
+        libc.syscall(numbers["seccomp"], SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, ctypes.byref(program)) != 0
+    ):
+        raise OSError(ctypes.get_errno(), "the system refuses a seccomp filter")
 
 
 def unavailable() -> str:

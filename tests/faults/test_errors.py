@@ -75,26 +75,23 @@ HERE = [("rename", "fsync"), ("rename", "fdatasync"), ("rename", "rename"), ("re
 HERE += [("link", "link"), ("link", "unlink"), ("link", "once")]
 """(way of claiming a name, what fails): what each way needs on one file system."""
 ACROSS = [("rename", "fsync"), ("rename", "unlink"), ("link", "unlink"), ("link", "names"), ("link", "once")]
+SEVERAL_AT_ONCE = [("rename", "fsync"), ("rename", "all"), ("link", "once")]
 
 
-def failing_from(k: int, root: Path, way: str, errors: Errors) -> int:
+def failing_from(k: int, root: Path, way: str, errors: Errors, threads: int) -> int:
     """File everything in Images/ in a process whose disk fails from step k on; without `errors` at step k alone."""
 
     class Failing(worker.Killer):
-        def step(self, event: str) -> None:
-            if not self.armed or event not in worker.STEPS:
-                return
-            self.count += 1
-            if self.count == self.k:
-                self.armed = False
-                if errors:
-                    fail(errors)
-                elif event.startswith("os."):  # an audit hook that raises stops the call
-                    raise OSError(EIO, os.strerror(EIO))
+        def reached(self, event: str) -> None:
+            self.armed = False
+            if errors:
+                fail(errors)
+            elif event.startswith("os."):  # an audit hook that raises stops the call
+                raise OSError(EIO, os.strerror(EIO))
 
     def work() -> int:
         worker.Killer = Failing  # type: ignore[misc]  # in this process only
-        worker.work(root, k, way, "move")
+        worker.work(root, k, way, "move", threads)
         return 0
 
     return forked(work)
@@ -116,16 +113,24 @@ def test_nor_does_one_on_the_way_to_another(
     )  # the journal in memory, as it is much faster there
 
 
-def every_step(folder: Path, other: Path | None, way: str, broken: str, *, every: bool) -> None:
+@some_or_every
+@pytest.mark.parametrize(("way", "broken"), SEVERAL_AT_ONCE)
+def test_nor_does_one_while_several_copies_are_made(
+    tmp_path: Path, elsewhere: Path, way: str, broken: str, every: bool
+) -> None:
+    every_step(elsewhere, tmp_path / "Dataset", way, broken, threads=3, every=every)
+
+
+def every_step(folder: Path, other: Path | None, way: str, broken: str, *, threads: int = 1, every: bool) -> None:
     errors = dict.fromkeys(BROKEN_SETS.get(broken, (broken,)), EIO)
-    _, steps = worker.in_a_process(fresh(folder / "count", other).root, 0, way, "move")
+    _, steps = worker.in_a_process(fresh(folder / "count", other).root, 0, way, "move", threads)
     assert steps > 8
     for k in chosen(steps, (way, broken, other is None), every=every):
         data = fresh(folder / f"k{k}", other)
         roots = [data.root, *([other] if other else [])]
         before = contents(*roots)
         where = f"{way}, {broken}, step {k} of {steps}"
-        assert failing_from(k, data.root, way, errors) in (0, 1), where
+        assert failing_from(k, data.root, way, errors, threads) in (0, 1), where
         assert not before - contents(*roots), f"{where}: lost"
         if (way, broken) == ("rename", "unlink"):
             assert not list(data.root.rglob(".refsort-leaving-*")), f"{where}: a picture stays hidden"

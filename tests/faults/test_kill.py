@@ -63,14 +63,30 @@ MORE = [
 ]
 
 
+SEVERAL_AT_ONCE: list[tuple[str, str, bool]] = [("rename", "move", True), ("rename", "copy", False)]
+"""What copies: each picture in a thread of its own."""
+
+
 @some_or_every
 @pytest.mark.parametrize(("way", "action", "across"), CASES + MORE)
 def test_killed_before_every_step(tmp_path: Path, way: str, action: str, across: bool, every: bool) -> None:
+    killed_before_every_step(tmp_path, way, action, across, 1, every=every)
+
+
+@some_or_every
+@pytest.mark.parametrize(("way", "action", "across"), SEVERAL_AT_ONCE)
+def test_killed_before_every_step_of_several_copies_at_once(
+    tmp_path: Path, way: str, action: str, across: bool, every: bool
+) -> None:
+    killed_before_every_step(tmp_path, way, action, across, len(ARRIVED), every=every)
+
+
+def killed_before_every_step(tmp_path: Path, way: str, action: str, across: bool, threads: int, *, every: bool) -> None:
     other = ELSEWHERE / f"refsort-{os.getpid()}-{tmp_path.name}" if across else None
     if other is not None and (not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == tmp_path.stat().st_dev):
         pytest.skip("there is no second file system here")
     try:
-        every_step(tmp_path, other, way, action, every=every)
+        every_step(tmp_path, other, way, action, threads=threads, every=every)
     finally:
         if other is not None:
             shutil.rmtree(other, ignore_errors=True)
@@ -84,16 +100,23 @@ def test_killed_before_every_step_of_a_smaller_batch(tmp_path: Path, way: str, s
 
 
 def every_step(
-    tmp_path: Path, other: Path | None, way: str, action: str, arrived: Tree = ARRIVED, *, every: bool
+    tmp_path: Path,
+    other: Path | None,
+    way: str,
+    action: str,
+    arrived: Tree = ARRIVED,
+    *,
+    threads: int = 1,
+    every: bool,
 ) -> None:
     data = fresh(tmp_path / "count", other, arrived)
-    code, steps = in_a_process(data.root, 0, way, action)
+    code, steps = in_a_process(data.root, 0, way, action, threads)
     assert code == 0
     assert steps > 8
     for k in chosen(steps, (way, action, other is None, len(arrived)), every=every):
         root = tmp_path / f"k{k}"
         data = fresh(root, other, arrived)
-        code, _ = in_a_process(root, k, way, action)
+        code, _ = in_a_process(root, k, way, action, threads)
         assert code == -9, f"step {k}"
         roots = [root, *([other] if other else [])]
         settle_and_check(data, roots, action, f"{way}, {action}, step {k} of {steps}", arrived)

@@ -72,11 +72,11 @@ def replace_whatever_is_there() -> None:
         os.replace(source, target)  # noqa: PTH105
         return True
 
-    def choose(self: TakenNames, targets: list[Path], stem: str, *, after: int = 0) -> tuple[list[Path], int]:
+    def choose(self: TakenNames, targets: list[str], stem: str, *, after: int = 0) -> tuple[list[str], int]:
         return targets, 1
 
     claim.rename = rename
-    setattr(TakenNames, "choose", choose)  # noqa: B010
+    setattr(TakenNames, "choose_texts", choose)  # noqa: B010
 
 
 def settle_nothing_but_say_so() -> None:

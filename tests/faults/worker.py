@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -29,13 +30,19 @@ class Killer:
         self.count = 0
         self.root = str(root)
         self.armed = False
+        self.lock = threading.Lock()
 
     def step(self, event: str) -> None:
         if not self.armed or event not in STEPS:
             return
-        self.count += 1
-        if self.count == self.k:
-            os.kill(os.getpid(), signal.SIGKILL)
+        with self.lock:  # several threads may copy: each step has one number, whatever their order
+            self.count += 1
+            reached = self.count == self.k
+        if reached:
+            self.reached(event)
+
+    def reached(self, event: str) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def hook(self, event: str, args: tuple[object, ...]) -> None:
         if event == "open" and not str(args[0]).startswith(self.root):
@@ -43,10 +50,11 @@ class Killer:
         self.step(event)
 
 
-def work(root: Path, k: int, way: str, action: str) -> int:
+def work(root: Path, k: int, way: str, action: str, threads: int = 1) -> int:
     """Settle what an earlier start left, then file everything in Images/; returns the number of steps.
 
     Dies before step k; 0: never. `way`: rename | link | placeholder, the best way of claiming a name that there is.
+    With one thread step k is the same one each time; with several it is one of those that may come then.
     """
     killer = Killer(k, root)
     exclusive = claim._exclusive_rename()
@@ -70,16 +78,16 @@ def work(root: Path, k: int, way: str, action: str) -> int:
     killer.armed = True
     recover(dataset, journal)
     run = journal.begin_run("sort", action, {})
-    Mover(dataset, journal).file(run, requests_for(dataset, action=action))
+    Mover(dataset, journal, threads).file(run, requests_for(dataset, action=action))
     journal.end_run(run, {"sorted": 0})
     killer.armed = False
     journal.close()
     return killer.count
 
 
-def in_a_process(root: Path, k: int, way: str, action: str) -> tuple[int, int]:
+def in_a_process(root: Path, k: int, way: str, action: str, threads: int = 1) -> tuple[int, int]:
     """(how the process ended: 0 or minus the signal, number of steps)."""
-    return counted(root, lambda: work(root, k, way, action))
+    return counted(root, lambda: work(root, k, way, action, threads))
 
 
 def counted(root: Path, work: Callable[[], int]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from refsort.files import claim, leaving, taking
 from refsort.files.identity import FileStat
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
+from refsort.files.taken import TakenNames
 from tests.files.helpers import dataset_of, move_all, requests_for
 from tests.trees import contents, read
 
@@ -64,9 +65,25 @@ def test_a_name_taken_behind_our_back_is_found_by_claiming(tmp_path: Path) -> No
     data.path("Dataset/a").mkdir(parents=True)
     for name in ("x.jpg", "x_2.jpg"):
         data.path(f"Dataset/a/{name}").write_bytes(b"not ours")
-    (outcome,) = mover.file(journal.begin_run("sort", "move", {}), requests_for(data))
+    run = journal.begin_run("sort", "move", {})
+    (outcome,) = mover.file(run, requests_for(data))
     assert outcome.targets == ["Dataset/a/x_3.jpg"]
     assert data.path("Dataset/a/x_3.jpg").read_bytes() == b"new"
+    assert [move.target for move in journal.standing(run)] == outcome.targets
+
+
+def test_a_name_that_came_up_often_is_numbered_on(tmp_path: Path) -> None:
+    """By one mover: in one folder each takes the next number, in another one it begins anew."""
+    folders = {f"s{n}": {"x.jpg": b"%d" % n, "X.jpg": b"%d, folded alike" % n} for n in range(3)}
+    data = dataset_of(tmp_path / "D", {"Images": folders})
+    assert [o.targets[0].rpartition("/")[2] for o in move_all(data)] == [
+        *("X.jpg", "x_2.jpg", "X_3.jpg", "x_4.jpg", "X_5.jpg", "x_6.jpg"),
+    ]
+    taken = TakenNames()
+    for _ in range(2):
+        taken.choose([data.path("Dataset/a/x.jpg")], "x")
+    assert taken.choose([data.path("Dataset/a/x.jpg")], "x") == ([data.path("Dataset/a/x_9.jpg")], 9)
+    assert taken.choose([data.path("Dataset/b/x.jpg")], "x") == ([data.path("Dataset/b/x.jpg")], 1)
 
 
 def test_a_group_takes_one_number_together(tmp_path: Path) -> None:
