@@ -1,9 +1,7 @@
 """Bringing an index up to date: embed what is new, forget what is gone, read captions, make the graph."""
 
-import hashlib
 import os
 import time
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,19 +10,20 @@ from typing import Any
 import numpy as np
 
 from refsort.encoders import Floats
-from refsort.explore import captions as caption_files
-from refsort.explore.nearest import GRAPH_FROM, GraphInfo, make_graph
-from refsort.explore.source import Source, pictures
+from refsort.explore.caption_index import index_captions
+from refsort.explore.comparing import compared
+from refsort.explore.graph import GRAPH_FROM, GraphInfo
+from refsort.explore.graph_making import make_graph, tasks
+from refsort.explore.source import Source
 from refsort.explore.store import Space, Store
 from refsort.explore.taken import HEAD_BYTES, taken
-from refsort.files.identity import FileStat, look, open_regular
+from refsort.files.identity import FileStat, open_regular
 from refsort.names import from_bytes, show, to_bytes
 from refsort.sorting.embedding import Embedded
 from refsort.sorting.events import Reporter
 
 BATCH = 256
 """Pictures written at once: what a kill can cost."""
-PHRASES_AT_ONCE = 64
 PROBES = tuple(
     f"{start} {thing}"
     for start in ("a photo of", "two people with", "a close-up of", "an old picture of")
@@ -81,8 +80,8 @@ def bring_up_to_date(
     begun = time.perf_counter()
     result = Brought(source.encoder.name, str(store.folder), rebuilt=store.rebuilt)
     source.embedder.cache.keep(())  # the index keeps the vectors; the cache may hold to its bound
-    present = _files(source, store, reporter, result)
-    _captions(source, store, reporter, present, captions)
+    _files(source, store, reporter, result)
+    index_captions(source, store, reporter, captions)
     if graph_from is not None:
         store.tidy()
         result.graph = _graphs(source, store, reporter, graph_from)
@@ -91,40 +90,17 @@ def bring_up_to_date(
     return result
 
 
-def _files(source: Source, store: Store, reporter: Reporter, result: Brought) -> list[str]:
-    """Compare the folder with the index and embed what is new; returns the paths of all picture files."""
-    columns = "path, dev, ino, size, mtime_ns, content"
-    known = {row[0]: row[1:] for row in store.db.execute(f"SELECT {columns} FROM files")}
-    by_place = {row[:4]: row[4] for row in known.values()}
-    present: list[str] = []
-    fresh: list[str] = []
-    renamed: list[tuple[str, FileStat, bytes | None]] = []
-    for path in pictures(source.dataset, None):
-        stat = look(source.dataset.path(path))
-        if stat is None:
-            continue
-        present.append(path)
-        identity = (stat.dev, stat.ino, stat.size, stat.mtime_ns)
-        row = known.get(to_bytes(path))
-        if row is not None and row[:4] == identity:
-            continue
-        if by_place.get(identity) is not None:
-            renamed.append((path, stat, by_place[identity]))
-        else:
-            fresh.append(path)
-    here = {to_bytes(path) for path in present}
-    gone = [(path,) for path in known if path not in here]
-    with store.transaction():
-        store.db.executemany("DELETE FROM files WHERE path=?", gone)
-        store.db.executemany("DELETE FROM captions WHERE path=?", gone)
-        for path, stat, content in renamed:
-            store.put_file(to_bytes(path), stat, content, date_of(source, path, stat))
-    result.gone, result.renamed = len(gone), len(renamed)
-    if fresh:
-        reporter.stage("pictures", len(fresh))
-    for batch in _batches(source.embedder.stream(fresh), reporter):
-        _write(source, store, batch, result)
-    return present
+def _files(source: Source, store: Store, reporter: Reporter, result: Brought) -> None:
+    """Compare the folder with the index and embed what is new."""
+    with compared(source, store) as changes:
+        if changes.gone or changes.renamed:
+            with store.transaction():
+                changes.write()
+        result.gone, result.renamed = changes.gone, changes.renamed
+        if changes.fresh:
+            reporter.stage("pictures", changes.fresh)
+        for batch in _batches(source.embedder.stream(changes.paths()), reporter):
+            _write(source, store, batch, result)
 
 
 def _batches(stream: Iterable[Embedded], reporter: Reporter) -> Iterator[list[Embedded]]:
@@ -176,63 +152,6 @@ def date_of(source: Source, path: str, stat: FileStat) -> float:
         return stat.mtime_ns / 1e9
 
 
-# -- captions
-
-
-def caption_content(text: str) -> bytes:
-    """What a caption is known by: the same words in another spelling of their accents are the same caption."""
-    return hashlib.sha256(unicodedata.normalize("NFC", text).encode("utf-8", "surrogatepass")).digest()
-
-
-def _captions(source: Source, store: Store, reporter: Reporter, present: list[str], named: Path | None) -> None:
-    """Index the captions as text, where the encoder reads text; those already known cost nothing."""
-    wanted = gather_captions(source.dataset.root, present, named)
-    if wanted and source.encoder.embed_texts(["a"]) is None:
-        reporter.message(f"captions are left out: encoder {show(source.encoder.name)} knows no words")
-        wanted = []
-    texts = {caption_content(text): text for _, _, text in wanted}
-    known = store.known("captions", texts)
-    new = [content for content in texts if content not in known]
-    if new:
-        reporter.stage("captions", len(new))
-    for first in range(0, len(new), PHRASES_AT_ONCE):
-        part = new[first : first + PHRASES_AT_ONCE]
-        vectors = source.encoder.embed_texts([texts[content] for content in part])
-        assert vectors is not None
-        with store.transaction():
-            late = store.known("captions", part)
-            kept = [i for i, content in enumerate(part) if content not in late]
-            if kept:
-                store.add("captions", [part[i] for i in kept], vectors[kept])
-        for _ in part:
-            reporter.step()
-    rows = {(to_bytes(path), number): (text, caption_content(text)) for path, number, text in wanted}
-    old = {
-        (path, number): (text, content) for path, number, text, content in store.db.execute("SELECT * FROM captions")
-    }
-    if rows != old:
-        with store.transaction():
-            store.db.execute("DELETE FROM captions")
-            store.db.executemany("INSERT INTO captions VALUES (?,?,?,?)", [k + v for k, v in rows.items()])
-
-
-def gather_captions(root: Path, present: list[str], named: Path | None) -> list[tuple[str, int, str]]:
-    """(path, number, caption) of every caption of these pictures: of the captions file, then of text files beside."""
-    by_path: dict[str, list[str]] = {}
-    if file := caption_files.captions_file(root, named):
-        for path, caption in caption_files.match(caption_files.parse(caption_files.read(file)), present):
-            by_path.setdefault(path, []).append(caption)
-    for path in present:
-        beside = caption_files.sidecar(root, path)
-        if beside is not None:
-            try:
-                text = caption_files.read(beside[0])
-            except OSError:
-                continue
-            by_path.setdefault(path, []).extend(caption_files.sidecar_captions(text))
-    return [(path, i, text) for path, found in by_path.items() for i, text in enumerate(dict.fromkeys(found))]
-
-
 # -- the end
 
 
@@ -244,8 +163,7 @@ def _graphs(source: Source, store: Store, reporter: Reporter, least: int) -> Gra
         words = np.asarray(captions[::step][: len(PROBES)]) if len(captions) else source.encoder.embed_texts([*PROBES])
     found: dict[Space, GraphInfo | None] = {}
     for space in ("pictures", "captions"):
-        rows = store.count(space)
-        if rows >= least:
+        if rows := sum(task.missing for task in tasks(store, space, least=least)):
             reporter.stage(f"neighbours of {space}", rows)
 
         def step_by(count: int) -> None:
@@ -261,10 +179,11 @@ def _count(store: Store, result: Brought) -> None:
         return int(store.db.execute(query).fetchone()[0])
 
     result.files = one("SELECT count(*) FROM files WHERE content IS NOT NULL")
-    result.pictures = one("SELECT count(DISTINCT content) FROM files WHERE content IS NOT NULL")
+    # So asked, distinct ones are counted along an index; count(DISTINCT …) would gather them all first.
+    result.pictures = one("SELECT count(*) FROM (SELECT DISTINCT content FROM files WHERE content IS NOT NULL)")
     result.unreadable = one("SELECT count(*) FROM files WHERE content IS NULL")
     result.captions = one("SELECT count(*) FROM captions")
-    result.captioned = one("SELECT count(DISTINCT path) FROM captions")
+    result.captioned = one("SELECT count(*) FROM (SELECT DISTINCT path FROM captions)")
     result.disk_bytes = sum(path.stat().st_size for path in store.folder.iterdir() if path.is_file())
 
 

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 
 from refsort.encoders import Floats
 from refsort.errors import ConfigError
+from refsort.explore.graph import Graph, graph_info, installed, open_graph
 from refsort.explore.hits import Hit
-from refsort.explore.nearest import Graph, exact, open_graph
+from refsort.explore.nearest import exact
 from refsort.explore.query import Part
 from refsort.explore.store import Space, Store
 
@@ -34,6 +35,15 @@ class Opened:
         ).fetchone()
         rows = self.rows["pictures"]
         return np.asarray(rows[row[0]]) if row is not None and row[0] < len(rows) else None
+
+    def lost(self, space: Space) -> int:
+        """Rows that were in a graph good enough to be used, and are compared one by one for want of a sound file."""
+        info, graph = graph_info(self.store, space), self.graphs[space]
+        if info is None or not installed() or not (info.good(words=False) or info.good(words=True)):
+            return 0
+        if graph is None:
+            return min(info.rows, len(self.rows[space]))
+        return sum(end - first for first, end in graph.loose(min(info.rows, len(self.rows[space]))))
 
     def sample(self, space: Space) -> Floats:
         """Some rows, drawn evenly and kept."""

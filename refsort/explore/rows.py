@@ -1,12 +1,12 @@
 """Vectors as rows of one file: appended, memory-mapped, each with a checksum, none ever moved by another's fate."""
 
+import itertools
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from refsort.encoders import Floats
 
@@ -55,7 +55,9 @@ def blocks(rows: Floats) -> Iterator[tuple[int, Floats]]:
         yield first, rows[first : first + BLOCK]
 
 
-def copy_rows(old: Floats, chosen: Sequence[int] | NDArray[np.int64], target: Rows) -> None:
+def copy_rows(old: Floats, chosen: Iterable[int], target: Rows) -> None:
     """Write the chosen rows one behind the other."""
-    for first in range(0, len(chosen), BLOCK):
-        target.write(first, np.asarray(old[np.asarray(chosen[first : first + BLOCK])]))
+    numbers, first = iter(chosen), 0
+    while part := list(itertools.islice(numbers, BLOCK)):
+        target.write(first, np.asarray(old[part]))
+        first += len(part)

@@ -30,7 +30,7 @@ from refsort.explore.source import Source, open_source
 from refsort.explore.store import Space, Store, open_store
 from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, look, open_regular
-from refsort.names import fold, from_bytes, show
+from refsort.names import fold, from_bytes, show, to_bytes
 from refsort.sorting.embedding import Embedder
 from refsort.sorting.events import Reporter
 
@@ -189,12 +189,19 @@ class Search:
     def _allowed(self, space: Space, filters: Filters) -> NDArray[np.bool_]:
         """bool[n]: which rows belong to a file that the filters let through."""
         table = "files" if space == "pictures" else "captions"
+        bounds, values = "", list[object]()
+        if filters.folder:  # "0" is the byte behind "/"
+            below = to_bytes(filters.folder.rstrip("/"))
+            bounds, values = " AND f.path >= ? AND f.path < ?", [below + b"/", below + b"0"]
+        for bound, value in ((" AND f.taken >= ?", filters.since), (" AND f.taken < ?", filters.until)):
+            if value is not None:
+                bounds, values = bounds + bound, [*values, value]
         query = (
             f"SELECT v.row, f.path, f.taken FROM files f JOIN {table} t ON t.path=f.path"
-            " JOIN vectors v ON v.space=? AND v.content=t.content"
+            f" JOIN vectors v ON v.space=? AND v.content=t.content WHERE TRUE{bounds}"
         )
         mask = np.zeros(len(self.opened.rows[space]), dtype=bool)
-        for row, path, taken in self.store.db.execute(query, (space,)):
+        for row, path, taken in self.store.db.execute(query, (space, *values)):
             if row < len(mask) and self._fits(from_bytes(path), taken, filters):
                 mask[row] = True
         return mask
@@ -229,6 +236,11 @@ def open_search(
         brought = bring_up_to_date(source, store, reporter, captions=captions, graph_from=None) if update else None
         search = Search(store, source.dataset, source.encoder, source.embedder)
         search.brought = brought
+        if lost := search.opened.lost("pictures"):
+            reporter.message(
+                f"{lost} of {len(search.opened.rows['pictures'])} pictures are compared one by one, because their part "
+                "of the graph of neighbours is damaged or missing; 'refsort index' makes it again"
+            )
         yield search
 
 

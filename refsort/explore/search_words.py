@@ -1,8 +1,8 @@
 """Indexes and what was found in them, in words."""
 
+from refsort.explore.graph import GRAPH_FROM, installed
 from refsort.explore.hits import Found, Hit
 from refsort.explore.index import Brought
-from refsort.explore.nearest import GRAPH_FROM, installed
 from refsort.names import cut, show
 
 SHOWN = 8
@@ -51,7 +51,8 @@ def _how(result: Brought) -> str:
     if not pictures or not words:
         of = "pictures" if pictures else "phrases"
         return f"by a graph of neighbours for {of} only, exact otherwise ({recall}); built in {graph.seconds:.0f} s"
-    return f"by a graph of neighbours, {recall}; ranked exactly; built in {graph.seconds:.0f} s"
+    parts = f" in {graph.shards} parts" if graph.shards > 1 else ""
+    return f"by a graph of neighbours{parts}, {recall}; ranked exactly; built in {graph.seconds:.0f} s"
 
 
 def found_text(found: Found, *, measure: str) -> str:

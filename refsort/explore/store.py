@@ -3,7 +3,8 @@
     <state>/search/<encoder>/index.db            SQLite: the truth about what counts
                              pictures-1.f32      rows of vectors, see refsort.explore.rows
                              captions-1.f32
-                             pictures-1.ann      neighbours' graph of usearch, where there are many; may be deleted
+                             pictures-1.0.ann    neighbours' graph of usearch, where there are many; may be deleted;
+                             pictures-1.1.ann    a file for each million rows, see refsort.explore.shards
 
 A row belongs to a content (the SHA-256 of a file, or of a caption), never to a place in a list of files; a path only
 points to a content. So a file that is missing, changed, renamed or deleted cannot shift another's vector. Rows reach
@@ -21,51 +22,34 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from refsort.encoders import Encoder, Floats
 from refsort.errors import DatasetError
 from refsort.explore.rows import Rows, checksum, copy_rows
+from refsort.explore.schema import SPACES as SPACES
+from refsort.explore.schema import Broken as Broken
+from refsort.explore.schema import Space as Space
+from refsort.explore.schema import prepare
+from refsort.explore.shards import forget, shards_of, sound
 from refsort.files.identity import FileStat
 from refsort.files.journal import BUSY_TIMEOUT_S
 from refsort.images import READING
 from refsort.names import show
 
-VERSION = 1
 PROBED = 64
 """Rows whose checksums are compared when an index is opened, drawn evenly; `verify` looks at all."""
 SPARE = 0.25
 """Share of rows without a file from which the rows are copied anew."""
 SPARE_ROWS = 1000
 """Fewer than these are never worth it."""
-SCHEMA = """
-CREATE TABLE about (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE vectors (
-    space TEXT NOT NULL, row INTEGER NOT NULL, content BLOB NOT NULL, crc INTEGER NOT NULL,
-    PRIMARY KEY (space, row)
-) WITHOUT ROWID;
-CREATE UNIQUE INDEX vectors_by_content ON vectors (space, content);
-CREATE TABLE files (
-    path BLOB PRIMARY KEY, dev INTEGER, ino INTEGER, size INTEGER, mtime_ns INTEGER,
-    content BLOB,                                   -- SHA-256 of the bytes, NULL: no readable picture
-    taken REAL, reason TEXT NOT NULL DEFAULT ''     -- seconds since 1970, why it can't be read
-) WITHOUT ROWID;
-CREATE INDEX files_by_content ON files (content);
-CREATE TABLE captions (
-    path BLOB NOT NULL, number INTEGER NOT NULL, text TEXT NOT NULL, content BLOB NOT NULL,
-    PRIMARY KEY (path, number)
-) WITHOUT ROWID;
-CREATE INDEX captions_by_content ON captions (content);
-"""
-
-Space = Literal["pictures", "captions"]
-SPACES: tuple[Space, ...] = ("pictures", "captions")
-
-
-class Broken(Exception):
-    """The index is damaged; the text says how."""
+OWNERS: dict[Space, str] = {"pictures": "files", "captions": "captions"}
+"""The table whose contents keep a row."""
+CACHE_KIB = 65_536
+"""Of the database in memory: contents come in no order, and each new one goes to another page of their index."""
+ASKED = 500
+"""Contents asked for at once."""
 
 
 def fingerprint_of(encoder: Encoder) -> str:
@@ -105,20 +89,8 @@ class Store:
     def _begin(self, fingerprint: str) -> None:
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=FULL")
-        version = int(self.db.execute("PRAGMA user_version").fetchone()[0])
-        if version == VERSION:
-            return
-        if version:
-            raise Broken(f"it is of version {version}")
-        self.db.execute("BEGIN IMMEDIATE")
-        if int(self.db.execute("PRAGMA user_version").fetchone()[0]) == VERSION:  # another process was quicker
-            self.db.execute("ROLLBACK")
-            return
-        for statement in SCHEMA.split(";"):
-            self.db.execute(statement)
-        self.set_about(fingerprint=fingerprint, dim=self.dim, pictures=1, captions=1)
-        self.db.execute(f"PRAGMA user_version={VERSION}")
-        self.db.execute("COMMIT")
+        self.db.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        prepare(self.db, self.folder, fingerprint, self.dim)
 
     def _check(self, fingerprint: str) -> None:
         if self.about("fingerprint") != fingerprint:
@@ -141,9 +113,17 @@ class Store:
                 raise Broken(f"row {row} of the {space} is not what was written")
 
     def verify(self) -> None:
-        """Compare every row with its checksum. Raises Broken."""
+        """Compare every row with its checksum, raises Broken; and drop the shards that are not what was written."""
         for space in SPACES:
-            self._compare(space, range(self.count(space)))
+            view = self.view(space)
+            rows = self.db.execute("SELECT row, crc FROM vectors WHERE space=? ORDER BY row", (space,))
+            for expected, (row, crc) in enumerate(rows):
+                if row != expected or crc != checksum(view[row]):
+                    raise Broken(f"row {expected} of the {space} is not what was written")
+            for shard in shards_of(self.db, space):
+                path = self.graph(space, shard.number)
+                if not sound(self.db, space, shard, path, whole=True):
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         self.db.close()
@@ -173,16 +153,21 @@ class Store:
     def _rows(self, space: Space, ahead: int = 0) -> Rows:
         return Rows(self.folder / f"{space}-{self.generation(space) + ahead}.f32", self.dim)
 
-    def graph(self, space: Space) -> Path:
-        """Where the neighbours' graph of this generation lies, if there is one."""
-        return self.folder / f"{space}-{self.generation(space)}.ann"
+    def graph(self, space: Space, shard: int = 0) -> Path:
+        """Where this part of the neighbours' graph of this generation lies, if there is one."""
+        return self.folder / f"{space}-{self.generation(space)}.{shard}.ann"
 
     # -- writing
 
     def known(self, space: Space, contents: Iterable[bytes]) -> set[bytes]:
         """Those contents that have a row."""
-        query = "SELECT 1 FROM vectors WHERE space=? AND content=?"
-        return {content for content in contents if self.db.execute(query, (space, content)).fetchone()}
+        asked, found = list(contents), set[bytes]()
+        for first in range(0, len(asked), ASKED):
+            part = asked[first : first + ASKED]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT content FROM vectors WHERE space=? AND content IN ({marks})"
+            found.update(content for (content,) in self.db.execute(query, (space, *part)))
+        return found
 
     def add(self, space: Space, contents: Sequence[bytes], vectors: Floats) -> None:
         """Rows for new contents, inside the caller's transaction; they are on the disk before it can end."""
@@ -191,6 +176,12 @@ class Store:
         crcs = [checksum(vector) for vector in vectors]
         rows = [(space, first + i, content, crc) for i, (content, crc) in enumerate(zip(contents, crcs, strict=True))]
         self.db.executemany("INSERT INTO vectors VALUES (?,?,?,?)", rows)
+
+    def holds(self, path: bytes, stat: FileStat, content: bytes) -> bool:
+        """Whether this is what the index says of a file."""
+        query = "SELECT 1 FROM files WHERE path=? AND dev=? AND ino=? AND size=? AND mtime_ns=? AND content=?"
+        values = (path, stat.dev, stat.ino, stat.size, stat.mtime_ns, content)
+        return self.db.execute(query, values).fetchone() is not None
 
     def put_file(self, path: bytes, stat: FileStat, content: bytes | None, taken: float, reason: str = "") -> None:
         values = (path, stat.dev, stat.ino, stat.size, stat.mtime_ns, content, taken, reason)
@@ -210,29 +201,41 @@ class Store:
 
     def tidy(self) -> None:
         """Copy the rows that still belong to something to a new generation, where many don't; drop old files."""
-        for space, table in (("pictures", "files"), ("captions", "captions")):
-            self._tidy(space, table)  # type: ignore[arg-type]
+        for space, table in OWNERS.items():
+            # Every content of the table has a row, so this tells how many belong to nothing, by indexes alone.
+            query = f"SELECT count(*) FROM (SELECT DISTINCT content FROM {table} WHERE content IS NOT NULL)"
+            count = self.count(space)
+            if count - int(self.db.execute(query).fetchone()[0]) >= max(SPARE_ROWS, SPARE * count):
+                self._next_generation(space, table)
+        generations = {str(space): self.generation(space) for space in SPACES}
         for path in self.folder.iterdir():
-            match = re.fullmatch(r"(pictures|captions)-(\d+)\.(f32|ann)(\.new)?", path.name)
-            if match and (int(match[2]) != self.generation(match[1]) or match[4]):  # type: ignore[arg-type]
+            match = re.fullmatch(r"(pictures|captions)-(\d+)(?:\.f32|\.\d+\.ann|()\.ann)(\.new)?", path.name)
+            # Without the number of a shard it is a graph of version 1 that could not be adopted.
+            if match and (int(match[2]) != generations[match[1]] or match[3] is not None or match[4]):
                 with contextlib.suppress(OSError):
                     path.unlink()
 
-    def _tidy(self, space: Space, table: str) -> None:
-        count = self.count(space)
-        kept = self.db.execute(
-            f"SELECT row, content, crc FROM vectors v WHERE space=?"
-            f" AND EXISTS (SELECT 1 FROM {table} t WHERE t.content=v.content) ORDER BY row",
-            (space,),
-        ).fetchall()
-        if count - len(kept) < max(SPARE_ROWS, SPARE * count):
-            return
+    def _next_generation(self, space: Space, table: str) -> None:
+        """The numbers of the rows that are kept are gathered on the disk; memory does not grow with them."""
+        self.db.execute("DROP TABLE IF EXISTS temp.kept")
+        self.db.execute("CREATE TEMP TABLE kept (number INTEGER PRIMARY KEY, row INTEGER, content BLOB, crc INTEGER)")
         with self.transaction():
-            copy_rows(self.view(space), [row for row, _, _ in kept], self._rows(space, ahead=1))
+            self.db.execute(
+                "INSERT INTO temp.kept (row, content, crc) SELECT row, content, crc FROM vectors v WHERE space=?"
+                f" AND EXISTS (SELECT 1 FROM {table} t WHERE t.content=v.content) ORDER BY row",
+                (space,),
+            )
+            count = int(self.db.execute("SELECT count(*) FROM temp.kept").fetchone()[0])
+            chosen = self.db.execute("SELECT row FROM temp.kept ORDER BY number")
+            copy_rows(self.view(space), (row for (row,) in chosen), self._rows(space, ahead=1))
             self.db.execute("DELETE FROM vectors WHERE space=?", (space,))
-            moved = [(space, row, content, crc) for row, (_, content, crc) in enumerate(kept)]
-            self.db.executemany("INSERT INTO vectors VALUES (?,?,?,?)", moved)
-            self.set_about(**{space: self.generation(space) + 1, f"{space}_graph": None})
+            self.db.execute(
+                "INSERT INTO vectors SELECT ?, number - 1, content, crc FROM temp.kept ORDER BY number", (space,)
+            )
+            assert self.count(space) == count, "numbered from 1 without a gap"
+            forget(self.db, space)
+            self.set_about(**{space: self.generation(space) + 1, f"{space}_graph": None, f"{space}_mean": None})
+        self.db.execute("DROP TABLE temp.kept")
 
 
 def open_store(state: Path, encoder: Encoder, *, whole: bool = False) -> Store:

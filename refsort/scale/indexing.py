@@ -52,20 +52,28 @@ def _take(source: Source, store: Store, batch: Any, prefix: str) -> int:
     keys = ("path", "size", "mtime_ns", "sha256")
     files: list[tuple[bytes, FileStat, bytes]] = []
     rows: dict[bytes, int] = {}
+    same = 0
     for row, (path, size, mtime_ns, sha256) in enumerate(
         zip(*(batch.column(k).to_pylist() for k in keys), strict=True)
     ):
         name = prefix + from_bytes(path)
         stat = look(source.dataset.path(name)) if there[row] else None
-        if stat is not None and (stat.size, stat.mtime_ns) == (size, mtime_ns):
-            files.append((to_bytes(name), stat, sha256))
-            rows.setdefault(sha256, row)
+        if stat is None or (stat.size, stat.mtime_ns) != (size, mtime_ns):
+            continue
+        if store.holds(to_bytes(name), stat, sha256):  # of an earlier time: its date is known as well
+            same += 1
+            continue
+        files.append((to_bytes(name), stat, sha256))
+        rows.setdefault(sha256, row)
+    if not files:
+        return same
+    dates = [date_of(source, from_bytes(path), stat) for path, stat, _ in files]  # opens each; not while others wait
     with store.transaction():
         known = store.known("pictures", rows)
         new = [content for content in rows if content not in known]
         if new:
             found = vectors[[rows[content] for content in new]]
             store.add("pictures", new, np.asarray(found / np.linalg.norm(found, axis=1, keepdims=True), np.float32))
-        for path, stat, content in files:
-            store.put_file(path, stat, content, date_of(source, from_bytes(path), stat))
-    return len(files)
+        for (path, stat, content), date in zip(files, dates, strict=True):
+            store.put_file(path, stat, content, date)
+    return same + len(files)

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refsort.explore.nearest import best, exact, exact_many, graph_info, make_graph, open_graph
+from refsort.explore.graph import graph_info, open_graph
+from refsort.explore.graph_making import make_graph
+from refsort.explore.nearest import best, exact, exact_many
 from refsort.explore.store import Store
 from tests.explore.test_store import DIM, vectors
 
@@ -26,11 +28,13 @@ def test_many_queries_give_what_one_at_a_time_gives() -> None:
         assert found[0] == int(np.argmax(rows @ query))
 
 
-def test_rows_that_are_not_allowed_are_not_found() -> None:
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+def test_rows_that_are_not_allowed_are_not_found(share: float) -> None:
     rows = vectors(100)
-    allowed = np.zeros(100, dtype=bool)
-    allowed[[3, 50]] = True
-    assert set(exact(rows, rows[7], 10, allowed)[0].tolist()) == {3, 50}
+    allowed = np.arange(100) < 100 * share
+    found, scores = exact(rows, rows[7], 10, allowed)
+    assert found.tolist() == [row for row in exact(rows, rows[7], 100)[0].tolist() if allowed[row]][:10]
+    assert np.allclose(scores, rows[found] @ rows[7])
 
 
 def fill(folder: Path, count: int, first: int = 0) -> Store:

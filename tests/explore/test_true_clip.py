@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refsort.explore.index import caption_content
+from refsort.explore.caption_index import caption_content
 from refsort.explore.projection import principal_axes, project
 from refsort.explore.query import Part
 from refsort.explore.retrieval import retrieval
