@@ -88,7 +88,10 @@ class Stayed:
                 "SELECT name, ino, size, mtime_ns, judged, kind, target FROM stayed"
                 " WHERE folder=? AND name>=? ORDER BY name LIMIT ?"
             )
-            rows = self._db.execute(query, (folder, name, self._ahead)).fetchall()
+            try:
+                rows = self._db.execute(query, (folder, name, self._ahead)).fetchall()
+            except sqlite3.Error:
+                return None
             self._rows = {row[0]: row[1:] for row in rows}
             self._folder, self._first = folder, name
             self._last = rows[-1][0] if len(rows) == self._ahead else AFTER_ALL

@@ -10,6 +10,8 @@ import pytest
 
 from refsort.config import Config
 from refsort.files.dataset import Dataset
+from refsort.files.identity import look
+from refsort.files.stayed import Left, Stayed
 from refsort.sorting import Item, Reporters, Run, Sorter
 from refsort.sorting.prepared import prepare
 from tests.learn.discs import COLOURS, config_of, disc, make_discs
@@ -169,6 +171,27 @@ def test_a_damaged_memory_is_begun_anew(dataset: Dataset) -> None:
     run, told = sort(dataset)
     assert (len(told.paths), run.unsure) == (KEPT, 6)
     assert sort(dataset)[1].paths == []
+
+
+def test_a_memory_that_breaks_in_use_knows_nothing(tmp_path: Path) -> None:
+    file, folder = tmp_path / "stayed.db", tmp_path / "Images"
+    folder.mkdir()
+    stayed = Stayed(file, tmp_path, b"key")
+    names = [f"{number:05}.jpg" for number in range(5000)]
+    for name in names:
+        (folder / name).touch()
+        stat = look(folder / name)
+        assert stat is not None
+        stayed.put(Left(f"Images/{name}", stat, "unsure"))
+    stayed.close()
+    stayed = Stayed(file, tmp_path, b"key")
+    with file.open("r+b") as database:
+        database.seek(4096)
+        database.write(b"\xaa" * (file.stat().st_size - 4096))
+    assert stayed.kind_of("Images", names[-1]) is None
+    stayed.put(Left(f"Images/{names[0]}", stat, "unsure"))
+    stayed.tidy(1)
+    stayed.close()
 
 
 def test_rows_of_files_that_are_gone_go(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
