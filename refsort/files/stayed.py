@@ -115,19 +115,20 @@ class Stayed:
                 return
             rows: Iterable[tuple[bytes, bytes]] = self._db.execute("SELECT folder, name FROM stayed").fetchall()
             gone = [(f, n) for f, n in rows if not os.path.lexists(f"{self.root}/{from_bytes(f)}/{from_bytes(n)}")]
-            self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("DELETE FROM stayed WHERE folder=? AND name=?", gone)
-            self._db.execute("COMMIT")
+            self._write("DELETE FROM stayed WHERE folder=? AND name=?", gone)
 
     def flush(self) -> None:
-        """Write what was put. A full disk costs what was to be remembered, nothing else."""
+        """Write what was put."""
         pending, self._pending = self._pending, []
-        if not pending:
-            return
-        self._folder = b""  # what was read ahead is no longer all there is
+        if pending:
+            self._folder = b""  # what was read ahead is no longer all there is
+            self._write("INSERT OR REPLACE INTO stayed VALUES (?,?,?,?,?,?,?,?)", pending)
+
+    def _write(self, query: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """In one transaction. A full disk costs what was to be remembered, nothing else."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO stayed VALUES (?,?,?,?,?,?,?,?)", pending)
+            self._db.executemany(query, rows)
             self._db.execute("COMMIT")
         except sqlite3.Error:
             if self._db.in_transaction:

@@ -10,7 +10,7 @@ import pytest
 
 from refsort.config import Config
 from refsort.files.dataset import Dataset
-from refsort.files.identity import look
+from refsort.files.identity import from_result
 from refsort.files.stayed import Left, Stayed
 from refsort.sorting import Item, Reporters, Run, Sorter
 from refsort.sorting.prepared import prepare
@@ -180,16 +180,14 @@ def test_a_memory_that_breaks_in_use_knows_nothing(tmp_path: Path) -> None:
     names = [f"{number:05}.jpg" for number in range(5000)]
     for name in names:
         (folder / name).touch()
-        stat = look(folder / name)
-        assert stat is not None
-        stayed.put(Left(f"Images/{name}", stat, "unsure"))
+        stayed.put(Left(f"Images/{name}", from_result((folder / name).stat()), "unsure"))
     stayed.close()
     stayed = Stayed(file, tmp_path, b"key")
     with file.open("r+b") as database:
         database.seek(4096)
         database.write(b"\xaa" * (file.stat().st_size - 4096))
     assert stayed.kind_of("Images", names[-1]) is None
-    stayed.put(Left(f"Images/{names[0]}", stat, "unsure"))
+    stayed.put(Left(f"Images/{names[0]}", from_result((folder / names[0]).stat()), "unsure"))
     stayed.tidy(1)
     stayed.close()
 
