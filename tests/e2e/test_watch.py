@@ -145,6 +145,21 @@ def test_what_is_kept_is_decided_again_with_new_references(dataset: Path) -> Non
     assert daemon.log.count("unsure: Images/a.jpg") == 1
 
 
+def test_what_an_earlier_daemon_kept_is_no_news_to_the_next(dataset: Path) -> None:
+    strict = ("--unsure", "keep", "--mode", "max", "--min-margin", "0.05")
+    (dataset / "Clases" / "azul" / "same.jpg").write_bytes(disc("rojo", 0))
+    (dataset / "Images" / "a.jpg").write_bytes(disc("rojo", 0) + b"other bytes")
+    with watched(dataset, *strict) as daemon:
+        daemon.says("unsure: Images/a.jpg")
+    with watched(dataset, *strict) as daemon:
+        (dataset / "Images" / "b.jpg").write_bytes(disc("azul", 7))
+        until(lies(dataset, "Dataset/azul/b.jpg"))
+        until(lambda: daemon.status.get("queue") == 0)
+        assert "Images/a.jpg" not in daemon.log
+        (dataset / "Clases" / "azul" / "same.jpg").unlink()
+        until(lies(dataset, "Dataset/rojo/a.jpg"))
+
+
 def test_stopping_ends_well_and_a_second_one_is_refused(dataset: Path) -> None:
     with Daemon(dataset) as daemon:
         second = refsort("watch", *on(dataset), "--encoder", "builtin")
