@@ -175,7 +175,11 @@ def main() -> None:
             at_once(top, args.at_once)
             return
         make(top, args.rows)
-        step(top, "decide", str(top / "vectors"), "--to", str(top / "plan.parquet"), "--encoder", "builtin")
+        decide = ("decide", str(top / "vectors"), "--encoder", "builtin", "--to")
+        step(top, *decide, str(top / "plan.parquet"))
+        say("plan", bytes=(top / "plan.parquet").stat().st_size)
+        for workers in ("1", "2"):
+            step(top, *decide, str(top / f"ray-{workers}.parquet"), "--engine", "ray", "--workers", workers)
         step(top, "apply", str(top / "plan.parquet"))
         step(top, "apply", str(top / "plan.parquet"))
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -173,20 +174,23 @@ def test_a_copy_that_is_given_up_half_way_leaves_nothing(tmp_path: Path) -> None
 
 
 def interrupted(data: Dataset, other: Path) -> int:
-    """A signal whose handler raises comes while several files are being copied; Mover.file must end its threads."""
+    """A signal whose handler raises comes as a copy begins, the first after all threads have one to do; Mover.file must
+    end its threads. In a process of its own: the hook stays."""
 
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    def watch() -> None:
-        while len(list(other.rglob("*.refsort-part"))) <= THREADS:
-            time.sleep(0.0005)
-        os.kill(os.getpid(), signal.SIGINT)
+    begun: list[str] = []
+
+    def watch(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and str(arguments[0]).endswith(".refsort-part"):
+            begun.append(str(arguments[0]))
+            if len(begun) == THREADS + 1:
+                os.kill(os.getpid(), signal.SIGINT)
 
     signal.signal(signal.SIGINT, interrupt)
     journal, requests = Journal(data.state / "journal.db"), requests_for(data)
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    sys.addaudithook(watch)
     try:
         Mover(data, journal, THREADS).file(journal.begin_run("sort", "move", {}), requests)
     except KeyboardInterrupt:
@@ -195,7 +199,6 @@ def interrupted(data: Dataset, other: Path) -> int:
         assert alive == []
         assert parts < len(requests), "the rest was given up"
         assert len(journal.open_groups()) == len(requests)
-        watcher.join()
         return parts
     raise AssertionError("nothing was interrupted")
 
