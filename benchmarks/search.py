@@ -2,7 +2,7 @@
 
     python3 -m benchmarks.search                     1,000,000 vectors of 512 dimensions (about 6 GB of memory)
     python3 -m benchmarks.search --rows 100000
-    python3 -m benchmarks.search --rows 300000 --shards 100000 --features FEATURES [--single] [--dim 64]
+    python3 -m benchmarks.search --shards 250000 [--single] [--features FEATURES [--dim 64]]
                                                      the graph in shards, and with --single beside one over all rows
 
 No such number of pictures is at hand, so the vectors are drawn. They lie as CLIP's do, by what was measured on 2,000
@@ -165,7 +165,8 @@ def own_mib() -> int:
 
 def in_shards(args: argparse.Namespace, folder: Path) -> None:
     """The graph in shards, and one graph over the same rows."""
-    world = Photographs(args.features, args.dim)
+    world = Photographs(args.features, args.dim) if args.features else World(args.rows)
+    words = world.names[::25] if isinstance(world, Photographs) else world.phrases(40)
     store = fill(folder, args.rows, world, args.dim)
     rows = store.view("pictures")
     queries = {"pictures": world.pictures(args.queries), "phrases": world.phrases(args.queries)}
@@ -186,7 +187,7 @@ def in_shards(args: argparse.Namespace, folder: Path) -> None:
             most.append(own_mib())
 
         begun = time.perf_counter()
-        info = make_graph(store, "pictures", look, world.names[::25], least=0, shard_rows=shard_rows)
+        info = make_graph(store, "pictures", look, words, least=0, shard_rows=shard_rows)
         assert info is not None, "usearch is not installed"
         facts = {"shards": info.shards, "rows_per_s": round(args.rows / info.seconds), "build_s": info.seconds}
         say("built", measuring_s=round(time.perf_counter() - begun - info.seconds, 1), memory_mib=max(most), **facts)
@@ -249,11 +250,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=300)
     parser.add_argument("--to", type=Path, help="keep the index here; one of so many rows that is there is used again")
-    parser.add_argument("--shards", type=int, help="rows of a shard; needs --features")
+    parser.add_argument("--shards", type=int, help="rows of a shard")
     parser.add_argument("--single", action="store_true", help="one graph over the same rows as well")
     parser.add_argument("--features", type=Path, help="folder of true CLIP vectors")
-    parser.add_argument("--dim", type=int, default=DIM)
+    parser.add_argument("--dim", type=int, default=DIM, help="fewer than 512; needs --features")
     args = parser.parse_args()
+    if args.dim != DIM and not args.features:
+        parser.error("--dim needs --features")
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.to or Path(scratch, "index")
         if args.shards:
