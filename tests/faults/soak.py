@@ -28,13 +28,13 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
+from tests.conftest import ELSEWHERE
 from tests.e2e.helpers import on
 from tests.e2e.watching import COLOURS, make_dataset
 from tests.faults import soak_process
 from tests.faults.soak_schedule import Schedule, Step, shrink
 from tests.trees import contents
 
-ELSEWHERE = Path("/dev/shm")
 """Another file system, where there is one."""
 QUICK = ("--settle", "0.1", "--settle-closed", "0.05", "--rescan", "0.2", "--bad-after", "0.2")
 POOL = 60

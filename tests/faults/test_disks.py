@@ -16,10 +16,10 @@ from refsort.cli import main as refsort
 from refsort.errors import JournalError
 from refsort.files.journal import Journal
 from refsort.files.moving import Mover
+from tests.conftest import ELSEWHERE
 from tests.e2e.helpers import on
 from tests.e2e.watching import disc, make_dataset
 from tests.faults.test_errors import run
-from tests.faults.test_kill import ELSEWHERE
 from tests.files.helpers import dataset_of, move_all, requests_for
 from tests.trees import contents, read
 

@@ -7,9 +7,8 @@ import os
 import shutil
 import sqlite3
 import sys
-import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from tests.e2e.watching import disc, make_dataset
 from tests.faults import worker
 from tests.faults.seccomp import fail, unavailable
 from tests.faults.stepping import chosen, some_or_every
-from tests.faults.test_kill import ELSEWHERE, fresh, settle_and_check
+from tests.faults.test_kill import fresh, settle_and_check
 from tests.trees import contents, read
 
 pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable() or "it works here")
@@ -33,16 +32,6 @@ EIO = errno.EIO
 NO_RENAME = {"renameat2": errno.ENOSYS}
 """An older kernel: names are claimed by links then."""
 PICTURES = {"a.jpg": "rojo", "b.jpg": "azul", "c.jpg": "rojo", "d.jpg": "azul"}
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system."""
-    if not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system here")
-    place = Path(tempfile.mkdtemp(prefix="refsort-", dir=ELSEWHERE))
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def forked(work: Callable[[], int]) -> int:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from refsort.files.dataset import Dataset
+from tests.conftest import ELSEWHERE
 from tests.faults.stepping import chosen, some_or_every
 from tests.faults.worker import in_a_process, take_all_back, work
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, contents, read
 
-ELSEWHERE = Path("/dev/shm")
 """Another file system, where there is one."""
 
 

@@ -16,7 +16,8 @@ if os.name == "nt":
 
 from refsort.files import claim, recovery
 from refsort.files.taken import TakenNames
-from tests.faults.soak import ELSEWHERE, Broken, Soak, fails, play, report
+from tests.conftest import ELSEWHERE
+from tests.faults.soak import Broken, Soak, fails, play, report
 from tests.faults.soak_schedule import Schedule, Step, shrink
 
 SHRINK_S = 15.0

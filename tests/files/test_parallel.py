@@ -1,10 +1,8 @@
 """Several copies to another file system at once: each file's fate is its own, and a batch leaves no thread behind."""
 
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -27,20 +25,9 @@ from tests.faults.worker import counted
 from tests.files.helpers import dataset_of
 from tests.trees import Tree, contents, read
 
-ELSEWHERE = Path("/dev/shm")
 """Another file system, where there is one."""
 CLASSES = 5
 THREADS = 4
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system."""
-    if not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system here")
-    place = Path(tempfile.mkdtemp(prefix="refsort-", dir=ELSEWHERE))
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def arrived(count: int, size: int = 3000) -> Tree:

@@ -4,8 +4,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +16,6 @@ from refsort.files.journal import Journal
 from refsort.files.undo import choose, undo
 from refsort.sorting import Reporters
 from tests.files.helpers import dataset_of
-from tests.files.test_parallel import ELSEWHERE
 from tests.trees import Tree, contents, read
 
 pa = pytest.importorskip("pyarrow")
@@ -77,16 +74,6 @@ def applied(data: Dataset, plan: Path) -> Applied:
 
 def numbers(done: Applied) -> tuple[int, int, int, int]:
     return done.moved, done.before, done.skipped, done.failed
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system."""
-    if not ELSEWHERE.is_dir() or ELSEWHERE.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system here")
-    place = Path(tempfile.mkdtemp(prefix="refsort-", dir=ELSEWHERE))
-    yield place
-    shutil.rmtree(place, ignore_errors=True)
 
 
 def test_what_goes_with_a_picture_moves_with_it_and_only_with_it(data: Dataset) -> None:
