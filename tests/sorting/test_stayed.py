@@ -12,6 +12,7 @@ from refsort.config import Config
 from refsort.files.dataset import Dataset
 from refsort.files.identity import from_result
 from refsort.files.stayed import Left, Stayed
+from refsort.report import Page
 from refsort.sorting import Item, Reporters, Run, Sorter
 from refsort.sorting.prepared import prepare
 from tests.learn.discs import COLOURS, config_of, disc, make_discs
@@ -80,6 +81,15 @@ def test_the_second_run_says_the_same_and_looks_at_nothing(dataset: Dataset) -> 
     assert run.unchanged == {"unsure": 6, "bad": 1, "skipped": 1}
     assert told.steps == told.total == KEPT + 1, "the sidecar is a file too"
     assert (run.looked_at, run.images_per_second) == (0, 0.0)
+
+
+def test_the_page_says_that_they_are_left_from_before(dataset: Dataset) -> None:
+    config = config_of(dataset, **STRICT)
+    run = Sorter(config, Page(dataset, config)).sort()
+    assert run.report is not None
+    page = " ".join(Path(run.report).read_text(encoding="utf-8").split())
+    assert "an earlier run left 8 where they lie" in page
+    assert "refsort undo" not in page, "nothing was moved"
 
 
 @pytest.mark.parametrize("change", ["touched", "replaced", "rewritten"])
