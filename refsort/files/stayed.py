@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from refsort.files.dataset import Dataset
 from refsort.files.identity import FileStat, look
 from refsort.files.throwaway import open_throwaway
 from refsort.names import from_bytes, to_bytes
@@ -133,6 +134,11 @@ class Stayed:
         except sqlite3.Error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
+
+
+def stayed_in(dataset: Dataset, judged: bytes) -> Stayed:
+    """What earlier runs left in this dataset's drop folder."""
+    return Stayed(dataset.state / "stayed.db", dataset.root, judged)
 
 
 def _prepare(db: sqlite3.Connection) -> None:

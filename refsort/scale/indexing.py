@@ -16,8 +16,7 @@ from refsort.explore.source import Source
 from refsort.explore.store import Store, fingerprint_of
 from refsort.files.identity import FileStat, look
 from refsort.names import from_bytes, show, to_bytes
-from refsort.scale.places import open_place
-from refsort.scale.vectors import matrix, read_about, read_vectors
+from refsort.scale.vectors import matrix, read_vectors, vectors_at
 from refsort.sorting.events import Reporter
 
 
@@ -26,10 +25,7 @@ def take_vectors(source: Source, store: Store, folder: str, reporter: Reporter) 
 
     Raises DatasetError if there are none, they are of another encoder, or of a source outside the indexed folder.
     """
-    place = open_place(folder)
-    about = read_about(place)
-    if about is None:
-        raise DatasetError(f"{show(place.name)} holds no vectors; 'refsort embed SOURCE --to FOLDER' makes some")
+    place, about = vectors_at(folder)
     if about.fingerprint != fingerprint_of(source.encoder):
         raise DatasetError(
             f"{show(place.name)} holds vectors of {show(about.encoder)}, and the index is of "

@@ -12,7 +12,7 @@ from refsort.files.journal import Journal, RunRecord
 from refsort.files.lock import hold
 from refsort.files.recovery import recover
 from refsort.files.set_aside import open_to_write
-from refsort.files.stayed import Stayed
+from refsort.files.stayed import stayed_in
 from refsort.files.undo import Undone, undo
 from refsort.files.undo import choose as choose_moves
 from refsort.sorting.class_words import may_know_words
@@ -50,7 +50,7 @@ class Sorter:
             if journal is not None and not dry_run:
                 begin = partial(begin_run, self.config, prepared, journal)
                 run.run = begin()
-                stayed = Stayed(self.dataset.state / "stayed.db", self.dataset.root, prepared.standing)
+                stayed = stayed_in(self.dataset, prepared.standing)
                 stack.callback(stayed.close)
             job = Pass(*(self.config, self.dataset, journal, prepared, run, self.reporter), begin=begin, stayed=stayed)
             try:

@@ -13,7 +13,7 @@ from refsort.files.dataset import Dataset
 from refsort.files.groups import Group
 from refsort.files.identity import look
 from refsort.files.journal import Journal
-from refsort.files.stayed import Stayed
+from refsort.files.stayed import stayed_in
 from refsort.files.survey import HandMade
 from refsort.names import is_litter_folder, show
 from refsort.sorting import Reporter
@@ -49,7 +49,7 @@ class Session:
         self._model = model_store(dataset).stamp()
         self._used = self._changed = self._listing(config)
         self.prepared = self._prepare(config)
-        self.stayed = Stayed(dataset.state / "stayed.db", dataset.root, self.prepared.standing)
+        self.stayed = stayed_in(dataset, self.prepared.standing)
 
     def close(self) -> None:
         self.stayed.close()
